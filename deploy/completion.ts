@@ -57,7 +57,10 @@ const SHELLS: Readonly<Record<string, () => string>> = {
   fish: fishScript,
 };
 
-/** @throws {UsageError} naming the shells */
+/**
+ * Returns the script that makes a shell complete commands and flags.
+ * @throws {UsageError} naming the shells
+ */
 export function completionScript(shell: string): string {
   if (Object.hasOwn(SHELLS, shell)) return SHELLS[shell]!();
   throw new UsageError(`the shell must be ${Object.keys(SHELLS).join(", ")}: current value is '${shell}'`);

@@ -51,12 +51,12 @@ export class BatchStore {
     return await this.batch(tenant, id);
   }
 
-  /** @throws {ApiError} 404 */
+  /** Reads a batch. @throws {ApiError} 404 */
   async batch(tenant: string, id: string): Promise<Batch> {
     return toBatch(id, await this.#fields(tenant, id));
   }
 
-  /** The newest first. */
+  /** Lists the batches of a tenant, the newest first. */
   async batches(tenant: string, query: PageQuery): Promise<Page<Batch>> {
     return await listPage({
       ...query,
@@ -106,7 +106,7 @@ export class BatchStore {
     };
   }
 
-  /** @throws {ApiError} 404, 409 for results */
+  /** Deletes an uploaded file. @throws {ApiError} 404, 409 for results */
   async deleteFile(tenant: string, id: string): Promise<void> {
     if (resultFile(id) === undefined) return await this.#files.delete(tenant, id);
     await this.file(tenant, id);

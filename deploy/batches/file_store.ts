@@ -69,19 +69,19 @@ export class FileStore {
     return toStored(file);
   }
 
-  /** @throws {ApiError} 404 */
+  /** Reads the record of a file without its bytes. @throws {ApiError} 404 */
   async record(tenant: string, id: string): Promise<FileRecord> {
     const [record] = await this.#read([id]);
     if (record?.tenant === tenant) return record;
     throw fileNotFound(id);
   }
 
-  /** @throws {ApiError} 404 */
+  /** Reads a file with its bytes. @throws {ApiError} 404 */
   async file(tenant: string, id: string): Promise<StoredFile> {
     return toStored(await this.record(tenant, id));
   }
 
-  /** The newest first. */
+  /** Lists the files of a tenant, the newest first. */
   async files(tenant: string, query: PageQuery): Promise<Page<StoredFile>> {
     return await listPage({
       ...query,

@@ -11,7 +11,7 @@ export interface ListPageOptions<T> extends PageQuery {
   read: (ids: readonly string[]) => Promise<(T | undefined)[]>;
 }
 
-/** @throws {ApiError} 400 if `after` is no id of the list */
+/** Reads a page of a list. @throws {ApiError} 400 if `after` is no id of the list */
 export async function listPage<T extends { id: string }>(
   { redis, index, after, limit, read }: ListPageOptions<T>,
 ): Promise<Page<T>> {

@@ -42,7 +42,7 @@ export class QueueNonces implements Nonces {
     return this.#instance;
   }
 
-  /** @throws {Error} while Redis is away */
+  /** Notes a nonce until it expires. @throws {Error} while Redis is away */
   async add(nonce: string, expiresAt: number): Promise<NonceState> {
     // Longer than any process takes the call for fresh.
     const keepMs = Math.max(1, expiresAt - this.#now()) + 60_000;

@@ -70,6 +70,7 @@ export class RequestQueue {
   }
 
   /**
+   * Stores how a request has ended.
    * @returns false if this request, or its batch, had ended before.
    * @throws {Error} while there is no room
    */

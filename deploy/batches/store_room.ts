@@ -24,6 +24,7 @@ export interface Need {
 }
 
 /**
+ * Checks that the store has room for a file of `bytes` and a number of requests.
  * @returns bytes to set aside
  * @throws {ApiError} 503 with Retry-After if there is no room; 429 if the key holds its share
  */

@@ -9,6 +9,7 @@ export interface RedisServer extends AsyncDisposable {
 }
 
 /**
+ * Starts a redis-server without persistence.
  * @param port a free one unless given
  * @throws {Deno.errors.NotFound} if redis-server is not installed
  */

@@ -9,12 +9,12 @@ export interface Fit {
 }
 
 /**
+ * Checks a size of the transformer's config against another config.
  * @throws {CheckpointError} naming `option` of the transformer's config, unless it has the expected value.
  */
 export function assertFit(option: string, { value, expected, of }: Fit): void {
   if (value === expected) return;
   throw new CheckpointError(
-    `Cannot use transformer/config.json as '${option}' must be ${of} (${expected}): ` +
-      `current value is ${value}`,
+    `Cannot use transformer/config.json: '${option}' must be ${of} (${expected}), but is ${value}`,
   );
 }

@@ -113,7 +113,10 @@ export interface ControlNetFit {
   expected: unknown;
 }
 
-/** @throws {CheckpointError} naming the first size that differs. */
+/**
+ * Checks a ControlNet's sizes against its denoiser's.
+ * @throws {CheckpointError} naming the first size that differs.
+ */
 export function assertControlNetFits(
   controlNet: { folder: string; model: string },
   sizes: readonly ControlNetFit[],

@@ -66,6 +66,7 @@ export interface GgufFile {
 }
 
 /**
+ * Reads the header of a GGUF file: its metadata and its tensors' places.
  * @throws {CheckpointError} if the file is truncated, its header breaks the format, or
  * a type is not supported.
  */

@@ -15,7 +15,7 @@ export class HeaderReader implements Disposable {
   #start = 0;
   #position = 0;
 
-  /** @throws {CheckpointError} if the file does not exist. */
+  /** Opens a file. @throws {CheckpointError} if the file does not exist. */
   static open(path: string): HeaderReader {
     try {
       return new HeaderReader(path, Deno.openSync(path));

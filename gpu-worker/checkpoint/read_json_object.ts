@@ -4,7 +4,7 @@ import { CheckpointError } from "./checkpoint_error.ts";
 /** A tokenizer of 250,000 tokens has some 30 MB. */
 const MAX_JSON_BYTES = 100_000_000;
 
-/** @throws {CheckpointError} if the file is missing, too large or not a JSON object. */
+/** Reads a config. @throws {CheckpointError} if the file is missing, too large or not a JSON object. */
 export function readJsonObject(path: string): Record<string, unknown> {
   let text: string;
   try {

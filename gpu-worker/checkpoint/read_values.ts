@@ -2,7 +2,10 @@
 import { readRows, rowsOf } from "./blocks/read_rows.ts";
 import type { WeightEntry } from "./weight_entry.ts";
 
-/** @throws {CheckpointError} if the tensor is not of floating-point numbers, or the file is truncated. */
+/**
+ * Reads the numbers of a small tensor.
+ * @throws {CheckpointError} if the tensor is not of floating-point numbers, or the file is truncated.
+ */
 export function readValues(entry: WeightEntry): number[] {
   using file = Deno.openSync(entry.path);
   return [...readRows(file, entry, { from: 0, to: rowsOf(entry).rows })];

@@ -17,7 +17,10 @@ export interface RotaryAxesOptions {
   headDim: number;
 }
 
-/** @throws {CheckpointError} if the axes leave channels of a head over, or want more. */
+/**
+ * Checks that the axes of rotary positions divide a head.
+ * @throws {CheckpointError} if the axes leave channels of a head over, or want more.
+ */
 export function requireRotaryAxes(
   path: string,
   { name = "axes_dims_rope", axes, headDim }: RotaryAxesOptions,

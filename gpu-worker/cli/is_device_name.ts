@@ -2,7 +2,7 @@
 
 const DEVICE_NAME = /^(con|prn|aux|nul|com\d|lpt\d)$/i;
 
-/** Whether Windows keeps this name for a device, whatever the extension. */
+/** Returns whether Windows keeps this name for a device, whatever the extension. */
 export function isDeviceName(name: string): boolean {
   return DEVICE_NAME.test(name);
 }

@@ -33,7 +33,7 @@ export class SeparateHistory implements FeatureHistory {
     this.#features = new Array(slots).fill(undefined);
   }
 
-  /** Full passes allocate their features. */
+  /** Returns no slot, as full passes allocate their features. */
   slot(): undefined {}
 
   store(index: number, feature: Tensor): void {

@@ -15,7 +15,7 @@ export const CALIBRATION_HELP = `\
 
 export type CalibrationArguments = Pick<OpenPipelineOptions, "calibration" | "forceCalibration">;
 
-/** @throws {UsageError} if --force-calibration has no --calibration. */
+/** Reads the flags of a calibration. @throws {UsageError} if --force-calibration has no --calibration. */
 export function readCalibrationFlags(
   { calibration, "force-calibration": force }: Flags<typeof CALIBRATION_FLAGS>,
 ): CalibrationArguments {

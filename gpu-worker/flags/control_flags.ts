@@ -26,7 +26,10 @@ export interface ControlArguments extends Omit<PartialControl, "controlImage" | 
   path: string;
 }
 
-/** @throws {UsageError} if there is another flag of the control image without the image. */
+/**
+ * Reads the flags of a control image.
+ * @throws {UsageError} if there is another flag of the control image without the image.
+ */
 export function readControlFlags(flags: Flags<typeof CONTROL_FLAGS>): ControlArguments | undefined {
   const path = flags["control-image"];
   if (path === undefined) {

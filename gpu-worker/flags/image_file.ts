@@ -9,7 +9,10 @@ export function sha256(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
 }
 
-/** @throws {ImageError} naming `field` and the file that cannot be read or is too large. */
+/**
+ * Reads an image's file.
+ * @throws {ImageError} naming `field` and the file that cannot be read or is too large.
+ */
 export async function readImageBytes(path: string, field: ImageFieldName): Promise<Uint8Array> {
   try {
     const { size } = await Deno.stat(path);

@@ -85,7 +85,10 @@ export function asMatrix(graph: Emitter, value: Value, rows: number): Value {
   return graph.node("Reshape", [graph.cast(value, "float32"), graph.ints(rows, -1)]);
 }
 
-/** DoRA scales whole rows of the sum, which a branch beside the blocks cannot do. */
+/**
+ * Returns whether a DoRA is added. It scales whole rows of the sum, which a branch beside the blocks cannot
+ * do.
+ */
 export function hasDora({ additions = [] }: WeightEntry): boolean {
   return additions.some((addition) => "magnitude" in addition && addition.magnitude !== undefined);
 }

@@ -2,7 +2,7 @@
 // GaussianBlur.
 import type { DecodedMask } from "./decode_mask.ts";
 
-/** @param deviation standard deviation of the blur, in pixels */
+/** Blurs a mask. @param deviation standard deviation of the blur, in pixels */
 export function blurMask({ width, height, data }: DecodedMask, deviation: number): Uint8Array {
   const radius = Math.trunc(2.5 * deviation + 0.5);
   const weights = Float64Array.from(

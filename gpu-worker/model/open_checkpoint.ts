@@ -8,6 +8,7 @@ import { ARCHITECTURES } from "./architectures.ts";
 import { isFile } from "../checkpoint/is_file.ts";
 
 /**
+ * Opens a folder, a single file, or a name of the Hugging Face cache.
  * @param name without LoRAs
  * @throws {CheckpointError} if the checkpoint is missing, damaged or not a model we can run.
  */

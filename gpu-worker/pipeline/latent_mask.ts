@@ -2,7 +2,7 @@
 // mask_processor and prepare_mask_latents, which binarise the pixels and take every f-th of them.
 import type { VideoSize } from "../vae/video_size.ts";
 
-/** Whether a pixel of a mask counts as one to draw anew: from the middle of 0..255 on. */
+/** Returns whether a pixel of a mask is drawn anew: from the middle of 0..255 on. */
 export function isMasked(value: number): boolean {
   return value >= 128;
 }

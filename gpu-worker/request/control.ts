@@ -96,7 +96,7 @@ export function completeControl<Image extends ImageSize>(
   return { name, image, scale, start, end, ...mode !== undefined && { mode } };
 }
 
-/** Whether diffusers runs the ControlNet at a step; elsewhere it multiplies the residuals by 0. */
+/** Returns whether diffusers runs the ControlNet at a step. Elsewhere it multiplies the residuals by 0. */
 export function controlsStep(
   { start, end }: Pick<Control, "start" | "end">,
   { step, steps }: { step: number; steps: number },

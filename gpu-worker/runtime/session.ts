@@ -98,10 +98,7 @@ export class Session implements Disposable {
     }
   }
 
-  /**
-   * Like `load`, but on the calling thread. For graphs of a few nodes.
-   * @internal
-   */
+  /** Loads a graph of a few nodes like `load`, but on the calling thread. @internal */
   static loadBlocking(context: TensorContext, model: Uint8Array, options: LoadOptions): Session {
     const { name = "graph" } = options;
     using call = new LoadCall(context, model, options);

@@ -16,7 +16,10 @@ const DEADLINE_MS = 10_000;
 /** Longest body that is read in one piece. */
 const MAX_WHOLE_BYTES = 64 * 1024;
 
-/** @throws {ApiError} 400 for a body that ends early, 408 past the deadline, 413 past the limit. */
+/**
+ * Reads a request's body as a whole.
+ * @throws {ApiError} 400 for a body that ends early, 408 past the deadline, 413 past the limit.
+ */
 export async function readBody(
   request: Request,
   options: ReadBodyOptions = {},
@@ -47,7 +50,7 @@ async function readWhole(
   }
 }
 
-/** The body as it arrives; a caller that stops cancels the rest. @throws {ApiError} as `readBody` */
+/** Yields the body as it arrives. A caller that stops cancels the rest. @throws {ApiError} as `readBody` */
 export async function* readChunks(
   request: Request,
   { maxBytes = MAX_BYTES, deadlineMs = DEADLINE_MS }: ReadBodyOptions = {},

@@ -44,7 +44,7 @@ export async function readJsonText(request: Request, options: ReadJsonOptions = 
   }
 }
 
-/** @throws {ApiError} 400 unless `text` is JSON that is not too deep */
+/** Parses JSON that a client has sent. @throws {ApiError} 400 unless `text` is JSON that is not too deep */
 export function parseJsonBody(text: string): unknown {
   let value: unknown;
   try {

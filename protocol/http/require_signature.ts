@@ -31,7 +31,10 @@ export interface RequireSignatureOptions extends ReadBodyOptions {
 /** Paths for orchestrators and Prometheus, which cannot sign. They show counts and model names. */
 const OPEN_PATHS = ["/healthz", "/readyz", "/metrics"];
 
-/** An unsigned call costs one comparison: bodies are read, and nonces noted, for signed calls only. */
+/**
+ * Creates a middleware that refuses unsigned calls. They cost one comparison: bodies are read, and nonces
+ * noted, for signed calls only.
+ */
 export function requireSignature(secret: string, options: RequireSignatureOptions = {}): MiddlewareHandler {
   const { instance, now = Date.now, nonces = new NonceStore({ now }) } = options;
   const isNamed = instance !== undefined;

@@ -11,8 +11,9 @@ export interface EnterUserFolderOptions {
 }
 
 /**
- * `deno task` runs in the folder of deno.json and keeps the caller's in INIT_CWD. Paths on a command line are
- * relative to the caller's. A program that was started without `deno task` stays where it is.
+ * Changes to the folder that the command was called in. `deno task` runs in the folder of deno.json and keeps
+ * the caller's in INIT_CWD, and paths on a command line are relative to the caller's. A program that was
+ * started without `deno task` stays where it is.
  */
 export function enterUserFolder(
   { env = Deno.env, cwd = Deno.cwd, chdir = Deno.chdir }: EnterUserFolderOptions = {},

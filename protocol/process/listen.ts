@@ -1,6 +1,6 @@
 // Deno.serve() with an error that says what to do.
 
-/** @throws {Error} of one sentence for an address that cannot be had */
+/** Starts a server. @throws {Error} of one sentence for an address that cannot be had */
 export function listen(
   options: Deno.ServeTcpOptions & { hostname: string; port: number },
   handler: Deno.ServeHandler<Deno.NetAddr>,

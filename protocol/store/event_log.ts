@@ -25,6 +25,7 @@ export class EventLog<E> {
   }
 
   /**
+   * Appends an event.
    * @param id must be higher than those before; what is not is known already and left out.
    * @default the next one
    */

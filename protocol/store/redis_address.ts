@@ -7,7 +7,7 @@ export interface RedisAddress {
 }
 
 /**
- * undefined where no store is named.
+ * Reads the store's address and token from the environment. Returns undefined if it names no store.
  * @throws {TypeError} naming the variable that is wrong.
  */
 export function readRedisAddress(env: (name: string) => string | undefined): RedisAddress | undefined {

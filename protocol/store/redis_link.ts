@@ -43,6 +43,7 @@ export class RedisLink {
   }
 
   /**
+   * Sends a command to the store.
    * @param alone whether the command goes in a request of its own: several large ones in one
    * request pass the store's limit
    * @param waitMs how long after the store went away the command waits for its return. It

@@ -14,7 +14,7 @@ export class StoreAwayError extends ApiError {
     });
   }
 
-  /** For logs, which are to say why. */
+  /** Returns the message with its cause, as logs need the reason. */
   override toString(): string {
     return `The store is away: ${
       this.cause instanceof Error ? this.cause.message : "it failed a moment ago"

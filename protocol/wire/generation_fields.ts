@@ -92,7 +92,7 @@ export const maskBlurField = optional(z.number().min(0).max(64));
 /** Whole numbers that JSON carries exactly. */
 export const seedField = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
 
-/** A seed that a client may leave open: absent, null and -1 ask for a drawn one. */
+/** Creates the schema of a seed that a client may leave open: absent, null and -1 ask for a drawn one. */
 export function openSeed(max: number = Number.MAX_SAFE_INTEGER) {
   return z.int().min(-1).max(max).nullish().transform((value) =>
     value === -1 ? undefined : value ?? undefined

@@ -6,7 +6,8 @@ import { ApiError } from "./api_error.ts";
 const MAX_SHOWN = 60;
 
 /**
- * The first problem only: one clear line is worth more than twenty.
+ * Parses a value from outside. The error names the first problem only: one clear line is worth more than
+ * twenty.
  * @throws {ApiError} 400 with `param` set to the field.
  */
 export function parseWire<T extends z.ZodType>(schema: T, value: unknown): z.output<T> {

@@ -10,7 +10,7 @@ const MAX_TEXT_BYTES = 2 ** 20;
 /** A text of a file. Reading it may be dear: it may be compressed. */
 export interface PngText {
   keyword: string;
-  /** @throws {RangeError} for a compressed text past a megabyte */
+  /** Decompresses the text. @throws {RangeError} for a compressed text past a megabyte */
   read(): string;
 }
 

@@ -78,14 +78,17 @@ export function toBrief(event: RunEvent): BriefEvent {
 /** The final event of a run. */
 export type FinalEvent = Extract<RunEvent, { type: "completed" | "failed" | "cancelled" }>;
 
-/** Whether nothing follows `event`. */
+/** Returns whether nothing follows `event`. */
 export function isFinal(event: RunEvent): event is FinalEvent;
 export function isFinal(event: Pick<RunEvent, "type">): boolean;
 export function isFinal(event: Pick<RunEvent, "type">): boolean {
   return event.type === "completed" || event.type === "failed" || event.type === "cancelled";
 }
 
-/** Whether this attempt has ended, and the run has not: its worker drains, or another has taken it over. */
+/**
+ * Returns whether this attempt has ended and the run has not: its worker drains, or another has taken it
+ * over.
+ */
 export function goesOnElsewhere(event: RunEvent): boolean {
   return event.type === "cancelled" && (event.reason === "draining" || event.reason === "superseded");
 }

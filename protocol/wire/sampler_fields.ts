@@ -17,7 +17,7 @@ import { optional } from "./optional.ts";
 /** One of the methods by name. */
 export const methodSchema = z.enum(METHOD_NAMES);
 
-/** An option's number, within its bounds. */
+/** Creates the schema of an option's number within its bounds. */
 export function optionSchema({ integer, min, max }: Pick<OptionRow, "integer" | "min" | "max">): z.ZodNumber {
   const bounded = (integer ? z.int() : z.number()).min(min);
   return max === undefined ? bounded : bounded.max(max);

@@ -13,8 +13,8 @@ export class TextError extends Error {
 }
 
 /**
- * A prompt in the one spelling that has a key: well-formed, and in NFC. Half of a surrogate pair becomes
- * U+FFFD, as it does in UTF-8. Control characters stay, for the tokenizer to judge.
+ * Returns a prompt in the one spelling that has a key: well-formed, and in NFC. Half of a surrogate pair
+ * becomes U+FFFD, as it does in UTF-8. Control characters stay for the tokenizer to judge.
  */
 export function cleanText(text: string): string {
   return toNfc(text.toWellFormed());
@@ -31,7 +31,7 @@ export function toNfc(text: string): string {
   return TOO_MANY_MARKS.test(text) ? text : text.normalize("NFC");
 }
 
-/** JSON.parse() with keys and strings that are well-formed. @throws {SyntaxError} */
+/** Parses JSON into keys and strings that are well-formed. @throws {SyntaxError} */
 export function parseJsonText(json: string): unknown {
   const value: unknown = JSON.parse(json);
   // Bytes that were decoded hold whole pairs; only an escape makes half of one.

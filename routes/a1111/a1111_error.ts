@@ -12,7 +12,7 @@ export function a1111Error(error: ApiError): A1111ErrorBody {
   return { ...error.toBody(), detail: error.message, body: "", errors: "" };
 }
 
-/** Whether the clients of `path` expect such errors. */
+/** Returns whether the clients of `path` expect such errors. */
 export function isA1111(path: string): boolean {
   return path.startsWith("/sdapi/") || path.startsWith("/controlnet/");
 }

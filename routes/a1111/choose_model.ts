@@ -75,7 +75,7 @@ export function chooseModel(
   );
 }
 
-/** LoRAs by the names that tags use. */
+/** Returns the LoRAs of all models by the names that tags use. */
 export function lorasOf(cards: readonly ModelCard[]): { name: string; path: string; weight: number }[] {
   const loras = pictureModels(cards).flatMap(({ id }) => parseModelName(id).loras);
   const names = new Map(loras.map((lora) => [formatLora(lora), lora]));

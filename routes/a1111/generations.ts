@@ -57,7 +57,7 @@ export class Generations {
     return entry;
   }
 
-  /** The oldest one; undefined: none. */
+  /** Returns the progress of a tenant's oldest generation, or undefined without one. */
   progress(tenant: string): Progress | undefined {
     const [entry] = this.#running.get(tenant) ?? [];
     if (entry === undefined) return undefined;

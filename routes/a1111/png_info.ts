@@ -26,7 +26,7 @@ const PARAMETERS = "parameters";
 /** The texts of a file that are read. */
 const MAX_TEXTS = 100;
 
-/** @throws {ApiError} 400 for what is no base64, or a damaged text; 413 */
+/** Returns how a PNG file was made. @throws {ApiError} 400 for what is no base64, or a damaged text; 413 */
 export function pngInfo({ image }: z.output<typeof pngInfoSchema>): PngInfo {
   const bytes = fileBytes(image, { name: "image", maxBytes: MAX_IMAGE_BYTES });
   const { [PARAMETERS]: own, ...items } = textsOf(bytes);

@@ -71,7 +71,7 @@ export function picturesOf({ batch_size = 1, n_iter = 1 }: Txt2imgRequest): numb
 }
 
 /**
- * The picture and the mask of a request, as POST /v1/images/edits has them.
+ * Returns the picture and the mask of a request, as POST /v1/images/edits has them.
  * @throws {ApiError} 400 for what is no base64, 413
  */
 export function startOf(
@@ -93,7 +93,7 @@ export function startOf(
   };
 }
 
-/** @throws {ApiError} 400 for what is no base64, 413 */
+/** Decodes a file that a field holds in base64. @throws {ApiError} 400 for what is no base64, 413 */
 export function fileBytes(
   given: string,
   { name, maxBytes }: { name: string; maxBytes: number },

@@ -8,7 +8,10 @@ export interface ByteRange {
   end: number;
 }
 
-/** undefined: the whole is wanted. "unsatisfiable": nothing of the range is there. */
+/**
+ * Reads a Range header. Returns undefined if the whole file is wanted, and "unsatisfiable" if the range lies
+ * outside it.
+ */
 export function byteRange(
   header: string | undefined,
   length: number,

@@ -15,8 +15,8 @@ export interface DeliverPictureOptions {
 }
 
 /**
- * The picture's address. Where the store does not keep the picture, or nobody knows how clients reach this
- * edge, the address holds the picture itself: a data: URL.
+ * Returns the picture's address. If the store does not keep the picture, or nobody knows how clients reach
+ * this edge, the address is a data: URL with the picture itself.
  */
 export async function pictureUrl(event: CompletedEvent, options: DeliverPictureOptions): Promise<string> {
   const { results, urls, origin, key, output_format } = options;

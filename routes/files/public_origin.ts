@@ -1,7 +1,7 @@
 // Finds the origin under which clients reach this edge.
 
 /**
- * The origin that addresses of files begin with: of `publicUrl`, or of the request where that names this
+ * Returns the origin that addresses of files begin with: of `publicUrl`, or of the request if that names this
  * machine by number. A name in a Host header may be anybody's, so there is no origin then.
  */
 export function publicOrigin(requestUrl: string, publicUrl: string | undefined): string | undefined {

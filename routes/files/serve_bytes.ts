@@ -11,7 +11,7 @@ export interface ServedBytes {
   cacheControl: string;
 }
 
-/** The whole file or a range of it; 304 if the client has it, 416 if nothing of the range is there. */
+/** Serves the whole file or a range of it: 304 if the client has it, 416 if the range lies outside it. */
 export async function serveBytes(
   c: Context,
   { bytes, type, cacheControl }: ServedBytes,
@@ -40,7 +40,7 @@ export async function serveBytes(
   return c.body(bytes.subarray(start, end), 206);
 }
 
-/** Whether an If-None-Match names `etag`, weakly compared. */
+/** Returns whether an If-None-Match names `etag`, weakly compared. */
 export function matches(header: string | undefined, etag: string): boolean {
   const tags = (header ?? "").split(",").map((tag) => tag.trim().replace(/^W\//, ""));
   return tags.includes(etag) || tags.includes("*");

@@ -27,7 +27,7 @@ export class SignedUrls {
     this.#key = importSecret(secret ?? crypto.getRandomValues(new Uint8Array(32)).toHex());
   }
 
-  /** Path with query. */
+  /** Returns the path with query that opens a file until it expires. */
   async sign(name: string): Promise<string> {
     const { now, lifetimeSeconds } = this.#options;
     const expires = Math.floor(now() / 1000) + lifetimeSeconds;

@@ -21,7 +21,7 @@ export interface ImageMessagesOptions {
   onError: (error: ApiError) => void;
 }
 
-/** One `completed` for each picture, or one `error`. Never throws. */
+/** Turns a run's events into SSE messages: one `completed` for each picture, or one `error`. Never throws. */
 export async function* imageMessages(
   events: AsyncIterable<PictureEvent>,
   options: ImageMessagesOptions,

@@ -45,8 +45,8 @@ export function imagesResponse(
 }
 
 /**
- * Text tokens are estimated, four UTF-8 bytes each, as the edge has no tokenizer; image tokens are the latent
- * tokens that the denoiser worked on.
+ * Counts tokens as OpenAI reports them. Text tokens are estimated, four UTF-8 bytes each, as the edge has no
+ * tokenizer. Image tokens are the latent tokens that the denoiser worked on.
  */
 export function usage(pictures: readonly CompletedEvent[], settings: CompleteSettings) {
   const bytes = UTF8.encode(settings.prompt + settings.negative_prompt).length;

@@ -33,7 +33,10 @@ export function allPlaces(count: number): number[] {
   return Array.from({ length: count }, (_, place) => place);
 }
 
-/** @throws {ApiError} 429 insufficient_quota */
+/**
+ * Counts the pictures of a request against its key's quota before they are made.
+ * @throws {ApiError} 429 insufficient_quota
+ */
 export async function countPictures(
   count: number,
   { limits, key, id }: CountPicturesOptions,

@@ -19,7 +19,7 @@ export interface JobPresenter {
     results: () => Promise<readonly CompletedEvent[]>,
     options: PresentOptions,
   ): Promise<unknown>;
-  /** Whether `result` says the same whenever it is asked for. */
+  /** Returns whether `result` says the same whenever it is asked for. */
   isLasting(job: JobRecord): boolean;
   /** Yields a job's events as clients read them. Never throws. */
   messages(

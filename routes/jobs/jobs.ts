@@ -114,7 +114,10 @@ export class Jobs {
     return text === undefined ? undefined : JSON.parse(text);
   }
 
-  /** @throws {ApiError} 404 for what `tenant` does not have, 503 while the store is away */
+  /**
+   * Reads a job of `tenant`.
+   * @throws {ApiError} 404 for what `tenant` does not have, 503 while the store is away
+   */
   async find(id: string, tenant: string): Promise<JobRecord> {
     const record = /^job_[0-9a-f]{32}$/.test(id) ? await this.read(id) : undefined;
     if (record?.tenant === tenant) return record;
@@ -169,7 +172,7 @@ export class Jobs {
     }));
   }
 
-  /** Whether nothing follows what a client that was at `after` has seen. */
+  /** Returns whether nothing follows the event `after`, the last one that a client has seen. */
   async endsAt(record: JobRecord, after: readonly number[]): Promise<boolean> {
     const last = await this.#briefs(record);
     const isOver = last.every(({ event }) => isFinal(event)) || record.end !== null;

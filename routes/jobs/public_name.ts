@@ -28,9 +28,9 @@ const PRIVATE_ADDRESS = new RegExp(
 const LABEL = /^[a-z\d_]([a-z\d_-]{0,61}[a-z\d_])?$/;
 
 /**
- * Whether `hostname`, as URL gives it, is a public name: no address in any spelling, and no name that leads
- * into a private network. A public name that leads to a private address gets no further than the handshake:
- * what listens there has no certificate for it.
+ * Returns whether `hostname`, as URL gives it, is a public name: no address in any spelling, and no name that
+ * leads into a private network. A public name that leads to a private address gets no further than the
+ * handshake: what listens there has no certificate for it.
  */
 export function isPublicName(hostname: string): boolean {
   const name = hostname.toLowerCase().replace(/\.$/, "");

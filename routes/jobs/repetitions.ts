@@ -31,7 +31,7 @@ export interface Recognized {
   sharing: "none" | "runs" | "results";
   /** Milliseconds for which a run is kept for a client that left without its answer. */
   graceMs: number;
-  /** Told if the client has gone without its answer: a repetition is that of this request before others. */
+  /** Notes that the client has gone without its answer. The next repetition counts as one of this request. */
   lost(): void;
 }
 
@@ -57,7 +57,10 @@ export class Repetitions {
     this.#drawSeed = drawSeed;
   }
 
-  /** @throws {ApiError} 400 for a key that is none, 422 for one that came with another request */
+  /**
+   * Finds the request that this one repeats, or notes it as a new one.
+   * @throws {ApiError} 400 for a key that is none, 422 for one that came with another request
+   */
   async recognize(asked: Asked): Promise<Recognized> {
     const { request, header } = asked;
     const key = header("idempotency-key");

@@ -23,7 +23,7 @@ export class Tickets {
     this.#state = state;
   }
 
-  /** 256 random bits, of which the store has the SHA-256. */
+  /** Creates a ticket of 256 random bits. The store has its SHA-256. */
   async issue({ id, tenant }: Pick<JobRecord, "id" | "tenant">): Promise<string> {
     const ticket = crypto.getRandomValues(new Uint8Array(32)).toHex();
     await this.#keep(ticket, JSON.stringify({ id, tenant }));
@@ -38,7 +38,7 @@ export class Tickets {
     throw new ApiError(401, "This ticket is not valid, or has expired", { code: "invalid_ticket" });
   }
 
-  /** A reader that is connected, or was a moment ago, may come back with the same ticket. */
+  /** Prolongs a ticket, so that a reader that is connected, or was a moment ago, may come back with it. */
   async renew(ticket: string): Promise<void> {
     const text = await this.#state.get(await nameOf(ticket));
     if (text !== undefined) await this.#keep(ticket, text);

@@ -48,7 +48,7 @@ export class Webhooks {
     this.#key = crypto.subtle.importKey("raw", bytes, { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
   }
 
-  /** @throws {ApiError} 400 for an address that must not be called */
+  /** Checks an address. @throws {ApiError} 400 for an address that must not be called */
   check(url: string): void {
     const { origins } = this.#options;
     const { origin, protocol, hostname, username, password } = new URL(url);
@@ -61,7 +61,10 @@ export class Webhooks {
     });
   }
 
-  /** @returns whether it was taken, with a status of 2xx. Never rejects. */
+  /**
+   * Calls a job's webhook. Never rejects.
+   * @returns whether it was taken, with a status of 2xx. Never rejects.
+   */
   tell({ id, kind, webhook }: JobRecord, { status, at }: JobEnd): Promise<boolean> {
     return this.#send(webhook!, { name: id.slice("job_".length), at, ...ending({ id, kind }, status) });
   }
@@ -115,7 +118,7 @@ function ending({ id, kind }: Pick<JobRecord, "id" | "kind">, status: JobEnd["st
   return { type, data: { id: id.replace(/^job_/, "video_"), kind } };
 }
 
-/** @throws {ApiError} 400 for a webhook that cannot be called */
+/** Checks the webhook of a request. @throws {ApiError} 400 for a webhook that cannot be called */
 export function checkWebhook(webhook: string | undefined, webhooks: Webhooks | undefined): void {
   if (webhook === undefined) return;
   if (webhooks !== undefined) return webhooks.check(webhook);

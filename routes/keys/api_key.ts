@@ -32,12 +32,18 @@ export async function drawApiKey(
   return { key: formatApiKey({ id, secret }), record: { id, secret_sha256, ...fields, revoked_at: null } };
 }
 
-/** Whether `secret` is the one of `record`; the time this takes tells nothing of how much of it was right. */
+/**
+ * Returns whether `secret` is the one of `record`. The time that this takes does not depend on how much of it
+ * is right.
+ */
 export async function holdsSecret(record: KeyRecord, secret: string): Promise<boolean> {
   return isEqualBytes(await sha256(secret), Uint8Array.fromHex(record.secret_sha256));
 }
 
-/** Not WebCrypto's: for a key its way to another thread and back costs more than the hash. */
+/**
+ * Returns the SHA-256 of a text. WebCrypto would take longer: for a key its way to another thread and back
+ * costs more than the hash.
+ */
 export function sha256(text: string): Uint8Array {
   return new Uint8Array(createHash("sha256").update(text).digest());
 }

@@ -92,9 +92,9 @@ export class KeyDirectory {
   }
 
   /**
-   * Whether there was never any key. While the store is away, what it said last; an edge that has never asked
-   * waits for it. An edge that has seen keys notes this in the store from time to time: a store that was
-   * emptied opens no other edge, nor this one once it is restarted.
+   * Returns whether there was never any key. While the store is away, its last answer counts, and an edge
+   * that has never asked waits for it. An edge that has seen keys notes this in the store from time to time:
+   * a store that was emptied opens no other edge, nor this one once it is restarted.
    * @throws {ApiError} 503 if it never said anything
    */
   async isEmpty(): Promise<boolean> {

@@ -63,7 +63,7 @@ export class KeyLimits {
     this.#patienceMs = patienceMs;
   }
 
-  /** @throws {ApiError} 429 rate_limit_exceeded */
+  /** Counts a request against the key's requests per minute. @throws {ApiError} 429 rate_limit_exceeded */
   async takeRequest({ id, requests_per_minute: limit }: KeyRecord): Promise<void> {
     if (limit === null) return;
     const now = this.#now();
@@ -86,7 +86,7 @@ export class KeyLimits {
     });
   }
 
-  /** Whether pictures count for this key. */
+  /** Returns whether pictures count for this key. */
   countsPictures(key: KeyRecord | undefined): boolean {
     return typeof key?.pictures_per_month === "number";
   }
@@ -139,8 +139,8 @@ export class KeyLimits {
   }
 
   /**
-   * Never rejects: what the store does not take within a few seconds of its outage is noted,
-   * and `repair` says it again.
+   * Settles counted pictures. Never rejects: `repair` repeats what the store does not take within a few
+   * seconds of its outage.
    */
   async settlePictures(settlement: Settlement): Promise<void> {
     if (settlement.done !== "no") this.#held.delete(nameOf(settlement));

@@ -114,14 +114,15 @@ export interface KeyStore extends CounterStore {
   /** Returns all keys, the oldest first and revoked ones too. */
   list(): Promise<KeyRecord[]>;
   /**
-   * Whether there was never any key, a revoked one included, as far as the store or a note in it remembers.
+   * Returns whether there was never any key, a revoked one included, as far as the store or a note in it
+   * remembers.
    */
   isEmpty(options?: { waitMs?: number }): Promise<boolean>;
   /** Notes that there were keys, for a store that has lost them. */
   noteKeys(): Promise<void>;
-  /** @returns false if there is a key with this id */
+  /** Adds a key. @returns false if there is a key with this id */
   add(record: KeyRecord): Promise<boolean>;
-  /** @returns what is stored from now on; undefined if there is no such key */
+  /** Revokes a key. @returns what is stored from now on; undefined if there is no such key */
   revoke(id: string, at: Date): Promise<KeyRecord | undefined>;
 }
 

@@ -17,8 +17,9 @@ export const API_HEADERS: Readonly<Record<string, string>> = {
 };
 
 /**
- * @param corsOrigins "https://app.example", or "*"; none: pages of this origin alone. Before
- * `authenticate`: preflights have no key.
+ * Creates the middleware that sets CORS and security headers. It comes before `authenticate`, as preflights
+ * have no key.
+ * @param corsOrigins "https://app.example", or "*" @default pages of this origin alone
  */
 export function apiHeaders(corsOrigins: readonly string[] = []): MiddlewareHandler<Environment> {
   if (corsOrigins.length === 0) return secure;

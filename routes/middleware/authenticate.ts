@@ -16,8 +16,9 @@ export interface AuthenticateOptions extends Partial<CheckLocalOptions> {
 }
 
 /**
- * With keys, in the environment or in the store, a request must carry one of them. Without any, it must come
- * straight from a program or an own page on this machine: checkLocal().
+ * Creates the middleware that finds a request's key. With keys, in the environment or in the store, a request
+ * must carry one of them. Without any, it must come straight from a program or an own page on this machine:
+ * checkLocal().
  */
 export function authenticate(
   { keys, directory, limits, corsOrigins = [] }: AuthenticateOptions,
@@ -53,7 +54,10 @@ function keyOf(header: string): string | undefined {
   }
 }
 
-/** For what more than a method's scope is needed. Who has no key has no limits either. */
+/**
+ * Creates the middleware of a route that needs more than its method's scope. A request without a key has no
+ * limits either.
+ */
 export function requireScope(scope: Scope): MiddlewareHandler<Environment> {
   return async (c, next) => {
     const record = c.get("apiKey");

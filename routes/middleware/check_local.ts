@@ -70,6 +70,7 @@ export interface CheckLocalOptions {
 }
 
 /**
+ * Checks that a request comes from a program or an own page on this machine.
  * @throws {ApiError} 403 for a request from elsewhere, through a proxy, or that a page
  * of another site has sent
  */

@@ -5,8 +5,8 @@ import type { KeyDirectory } from "../keys/key_directory.ts";
 import type { Environment } from "./environment.ts";
 
 /**
- * After `authenticate`. A stream ends with an `error` at its next event or comment, once this edge
- * knows of the revocation.
+ * Creates the middleware that ends the streams of revoked keys. It comes after `authenticate`. A stream ends
+ * with an `error` at its next event or comment, once this edge knows of the revocation.
  */
 export function endRevokedStreams(directory: Pick<KeyDirectory, "find">): MiddlewareHandler<Environment> {
   return async (c, next) => {

@@ -4,7 +4,10 @@ import type { MiddlewareHandler } from "hono";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { Environment } from "./environment.ts";
 
-/** After `authenticate`. Keys of the environment and this machine's own programs have no limits. */
+/**
+ * Creates the middleware that limits the requests that a key or a ticket has under way. It comes after
+ * `authenticate`. Keys of the environment and this machine's own programs have no limits.
+ */
 export function limitConnections(limit: number): MiddlewareHandler<Environment> {
   const open = new Map<string, number>();
   const leave = (id: string) => {

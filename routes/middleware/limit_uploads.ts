@@ -17,8 +17,8 @@ export interface LimitUploadsOptions {
 const MIN_BYTES = 256 * 1024;
 
 /**
- * After `authenticate`, before anything that reads a body. The bytes count until the
- * answer, or its stream, begins.
+ * Creates the middleware that limits the bytes of bodies in memory. It comes after `authenticate` and before
+ * anything that reads a body. The bytes count until the answer, or its stream, begins.
  */
 export function limitUploads(
   { bytesPerTenant = 48 * 2 ** 20, bytesInAll = 96 * 2 ** 20 }: LimitUploadsOptions = {},

@@ -3,7 +3,7 @@ import type { MiddlewareHandler } from "hono";
 import type { Log } from "../../protocol/process/structured_log.ts";
 import type { Environment } from "./environment.ts";
 
-/** A stream is logged when its answer begins. */
+/** Creates the middleware that logs each answer. A stream is logged when its answer begins. */
 export function logRequests(log: Log): MiddlewareHandler<Environment> {
   return async (c, next) => {
     const startedAt = performance.now();

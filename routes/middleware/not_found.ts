@@ -6,7 +6,10 @@ import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { Environment } from "./environment.ts";
 import { unservedSentence } from "./unserved_paths.ts";
 
-/** @param app with all its routes: later routes are not known */
+/**
+ * Creates the handler of paths that no route has.
+ * @param app with all its routes: later routes are not known
+ */
 export function notFound(app: Hono<Environment>): NotFoundHandler<Environment> {
   // The app's own router closes once it has answered; this one holds the routes whatever their method.
   const router = new TrieRouter<string>();

@@ -5,8 +5,9 @@ import type { Environment } from "./environment.ts";
 const MAX_LENGTH = 64;
 
 /**
- * A client's own id is kept where it is short and plain. Hono's middleware sets the header before the answer
- * is there, which costs a stored picture as much as its look into the store.
+ * Creates the middleware that names each request. A client's own id is kept if it is short and plain. Hono's
+ * middleware sets the header before the answer is there, which costs a stored picture as much as its look
+ * into the store.
  */
 export function requestId(): MiddlewareHandler<Environment> {
   return async (c, next) => {

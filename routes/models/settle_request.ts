@@ -17,7 +17,10 @@ export interface Settled<Request> {
 
 const OPAQUE = "This server makes no transparent pictures, so the picture is opaque.";
 
-/** @throws {ApiError} 404 for an alias whose model is not served, 503 */
+/**
+ * Replaces an alias by its model, and the size by the nearest one that the model has.
+ * @throws {ApiError} 404 for an alias whose model is not served, 503
+ */
 export async function settleImage<Request extends ImageRequest | EditRequest>(
   request: Request,
   catalog: ModelCatalog,

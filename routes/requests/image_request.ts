@@ -81,7 +81,7 @@ export function parseImageText(text: string): ImageRequest {
   return request;
 }
 
-/** @throws {ApiError} 400 naming the field. */
+/** Checks the body of POST /v1/images/generations. @throws {ApiError} 400 naming the field. */
 export function parseImageRequest(value: unknown): ImageRequest {
   return parseWire(imageRequestSchema, value);
 }

@@ -9,7 +9,10 @@ export interface ShownSize {
 /** First EXIF orientation whose image lies on its side. */
 const FIRST_SIDEWAYS = 5;
 
-/** @returns undefined where only a decoder can tell, or for what is no image */
+/**
+ * Reads the size in which an image is shown from its file's header.
+ * @returns undefined where only a decoder can tell, or for what is no image
+ */
 export function shownSize(bytes: Uint8Array): ShownSize | undefined {
   const { width, height, type, orientation = 1 } = header(bytes);
   if (type === "jpg") {

@@ -35,8 +35,8 @@ export class CircuitBreaker {
   }
 
   /**
-   * Whether a call may be made; of those that come while it is half open, one, or all if the
-   * other side was heard of.
+   * Returns whether a call may be made. While it is half open, one call may, or all calls once the other side
+   * was heard of.
    */
   allows(): boolean {
     const { state } = this;

@@ -21,7 +21,7 @@ const RULE =
   "comma-separated NAME=MODEL, each with ;size=nearest or exact and ;response_format=b64_json or url if " +
   "wanted";
 
-/** @throws {TypeError} naming the alias that is wrong */
+/** Parses the aliases of SPECTRUM_MODEL_ALIASES. @throws {TypeError} naming the alias that is wrong */
 export function parseModelAliases(text: string): ModelAlias[] {
   const aliases = text.split(",").map((part) => part.trim()).filter(Boolean).map(parseAlias);
   const names = aliases.map(({ name }) => name);
@@ -38,7 +38,7 @@ export function aliasNamed(name: string, aliases: readonly ModelAlias[]): ModelA
   return wide && { ...wide, name };
 }
 
-/** Whether an alias stands for many names. */
+/** Returns whether an alias stands for many names. */
 export function isWide({ name }: ModelAlias): boolean {
   return name.endsWith("*");
 }

@@ -181,7 +181,7 @@ export class RunSource implements Disposable {
     });
   }
 
-  /** Whether a result is stored. @throws {StoreAwayError} */
+  /** Returns whether a result is stored. @throws {StoreAwayError} */
   async isStored(key: string): Promise<boolean> {
     return await this.#options.results.has(key);
   }

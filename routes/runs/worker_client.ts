@@ -69,7 +69,7 @@ export class WorkerClient {
     return this.#client.json("/complete", { method: "POST", json: request });
   }
 
-  /** @throws {ApiError} 400, 404, 429, 503 as the worker says */
+  /** Hands a run to the worker. @throws {ApiError} 400, 404, 429, 503 as the worker says */
   async submit(request: OpenRunRequest): Promise<RunAccepted> {
     const files = filesOf(request);
     if (files === undefined) return await this.#submit(request);
@@ -104,7 +104,7 @@ export class WorkerClient {
     await response.body?.cancel();
   }
 
-  /** Whether the worker is at this run. What cannot be reached is not. */
+  /** Returns whether the worker is at this run. A worker that cannot be reached is not. */
   async isMaking(id: string): Promise<boolean> {
     try {
       const { finished } = await this.#client.json<{ finished: boolean }>(`/runs/${id}`, { timeoutMs: 2000 });
@@ -114,7 +114,7 @@ export class WorkerClient {
     }
   }
 
-  /** @throws {ApiError} 503 if it does not tell in time */
+  /** Asks the worker for its models, queue and device. @throws {ApiError} 503 if it does not tell in time */
   async status(): Promise<WorkerStatus> {
     const response = await this.#client.fetch("/readyz", { timeoutMs: 2000 });
     try {

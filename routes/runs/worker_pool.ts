@@ -196,7 +196,7 @@ export class WorkerPool {
     await this.client(origin)?.cancel(id, attempt);
   }
 
-  /** Whether any worker takes runs. */
+  /** Returns whether any worker takes runs. */
   async ready(): Promise<boolean> {
     await Promise.all(this.#members.map((member) => this.#check(member, this.#options.freshMs)));
     return this.#members.some(({ status }) => status?.ready === true);

@@ -44,7 +44,10 @@ export class FallbackStateStore implements StateStore {
     await this.#shared.delete(key);
   }
 
-  /** Other edges have to find it. @throws {StoreAwayError} rather than keep it in this process alone */
+  /**
+   * Enters a value in the store alone, as other edges have to find it.
+   * @throws {StoreAwayError} rather than keep it in this process alone
+   */
   async enter(entry: Entry, value: string): Promise<Entered> {
     return await this.#shared.enter(entry, value);
   }

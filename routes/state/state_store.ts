@@ -45,7 +45,7 @@ export const MAX_LIST = 1000;
 /** Times are the store's own. Everything rejects with a StoreAwayError while the store is away. */
 export interface StateStore {
   get(key: string): Promise<string | undefined>;
-  /** @returns false if it was not set, as there was a value */
+  /** Sets a value. @returns false if it was not set, as there was a value */
   set(key: string, value: string, options: SetOptions): Promise<boolean>;
   /** Replaces `from`, and nothing else. @returns what is there from now on; undefined: nothing */
   swap(key: string, change: { from: string; to: string }): Promise<string | undefined>;
@@ -55,8 +55,8 @@ export interface StateStore {
   /** Removes a value, what is due of it and its place in the list, in one step. */
   remove(entry: Omit<Entry, "ttlMs" | "max">): Promise<void>;
   /**
-   * The values of a list, the latest first: in one step, at the price of what is returned. None after a
-   * member that is not there.
+   * Returns the values of a list, the latest first: in one step, at the price of what is returned. Returns
+   * none after a member that is not there.
    */
   page(list: string, options: PageOptions): Promise<string[]>;
   /**

@@ -22,7 +22,10 @@ export function keptRequest(
   return image === undefined ? { request: rest } : {};
 }
 
-/** @throws {ApiError} 400 for a source that is not finished, or whose first frame is gone */
+/**
+ * Returns the request of a remix: the source's with another prompt.
+ * @throws {ApiError} 400 for a source that is not finished, or whose first frame is gone
+ */
 export function remixRequest(
   { facts }: Pick<JobRecord, "facts">,
   { status, ...changes }: z.output<typeof remixRequestSchema> & { status: JobStatus },

@@ -96,7 +96,7 @@ export function videoId(jobId: string): string {
   return jobId.replace(/^job_/, "video_");
 }
 
-/** An id that is no video's names no job either. */
+/** Returns the id of a video's job, or "" for an id that is no video's. */
 export function jobId(videoId: string): string {
   return /^video_[0-9a-f]{32}$/.test(videoId) ? videoId.replace(/^video_/, "job_") : "";
 }

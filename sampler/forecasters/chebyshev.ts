@@ -1,7 +1,7 @@
 // Chebyshev polynomials of the first kind, the basis of Spectrum's fit (arXiv 2603.01623).
 
 /**
- * T_0(tau) to T_degree(tau): float64 [degree + 1]. Evaluated by the recurrence T_n = 2 tau T_{n-1} - T_{n-2}.
+ * Returns T_0(tau) to T_degree(tau): float64 [degree + 1], by the recurrence T_n = 2 tau T_{n-1} - T_{n-2}.
  */
 export function chebyshev(tau: number, degree: number): Float64Array {
   const values = new Float64Array(degree + 1);

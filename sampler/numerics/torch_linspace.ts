@@ -1,8 +1,8 @@
 // Evenly spaced numbers with torch's rounding.
 
 /**
- * `torch.linspace(start, stop, count)` on the CPU: float32 values [count], counted from the nearer end with
- * fused multiply-adds. The bounds are rounded to float32 first.
+ * Returns `torch.linspace(start, stop, count)` on the CPU: float32 values [count], counted from the nearer
+ * end with fused multiply-adds. The bounds are rounded to float32 first.
  */
 export function torchLinspace(start: number, stop: number, count: number): Float64Array {
   const first = f32(start);

@@ -26,7 +26,7 @@ export class TorchGenerator {
     this.#engine = new Mt19937(low32Bits(seed));
   }
 
-  /** `torch.randn(count, generator=self)`: standard normal float32 values, owned by the caller. */
+  /** Draws `torch.randn(count, generator=self)`: standard normal float32 values, owned by the caller. */
   randn(count: number): Float32Array<ArrayBuffer> {
     const data = new Float32Array(count);
     if (count < BLOCK) {

@@ -24,6 +24,7 @@ export interface DpmSolverGridConfig extends NoiseScheduleConfig, TimestepSpacin
 }
 
 /**
+ * Returns timesteps and sigmas of DPMSolverMultistepScheduler.
  * @throws {TypeError} If a name is unknown, or several spacings are chosen.
  * @throws {RangeError} If a number is outside its range.
  */

@@ -10,8 +10,8 @@ export interface LambdaLevel extends NoiseLevel {
 }
 
 /**
- * The level of one of a solver's sigmas: of the latents themselves in flow matching, else
- * relative to the original's.
+ * Returns the level of one of a solver's sigmas: of the latents themselves in flow matching, else relative to
+ * the original's.
  */
 export function lambdaLevel(sigma: number, { flow }: { flow: boolean }): LambdaLevel {
   const alpha = flow ? 1 - sigma : 1 / Math.sqrt(sigma * sigma + 1);

@@ -44,7 +44,10 @@ export abstract class LambdaSolver implements Solver {
 
   abstract reset(): void;
 
-  /** @throws {RangeError} If there is no such step, or the lengths differ. */
+  /**
+   * Converts the output of a step to a prediction of the original or of the noise.
+   * @throws {RangeError} If there is no such step, or the lengths differ.
+   */
   protected convert(to: "original" | "epsilon", step: SolverStep): Float32Array {
     assertSolverStep(this, step);
     const { index, modelOutput, latents } = step;
@@ -60,7 +63,7 @@ export abstract class LambdaSolver implements Solver {
   }
 }
 
-/** @throws {TypeError} Naming the option 'prediction_type'. */
+/** Checks the name of a prediction type. @throws {TypeError} Naming the option 'prediction_type'. */
 export function readPredictionType(
   predictionType: string,
   { flow }: { flow: boolean },

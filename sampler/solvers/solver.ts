@@ -60,8 +60,8 @@ export interface Solver {
   outputFactor?(index: number): number | undefined;
 
   /**
-   * Called after several steps were taken as one, as `outputFactor` permits. `index` is the last of these
-   * steps. It changes `latents` in place.
+   * Changes `latents` in place after several steps were taken as one, as `outputFactor` permits. `index` is
+   * the last of these steps.
    * @default the latents stay as they are
    */
   afterMove?(index: number, latents: Float32Array): void;

@@ -23,6 +23,7 @@ export interface UniPCGridConfig extends NoiseScheduleConfig, TimestepSpacingCon
 }
 
 /**
+ * Returns timesteps and sigmas of UniPCMultistepScheduler.
  * @throws {TypeError} If options do not go together, or `options` lack the `mu` of dynamic shifting.
  * @throws {RangeError} If a number is outside its range.
  */

@@ -21,7 +21,10 @@ interface Expectation {
   refuse(has: string): CheckpointError;
 }
 
-/** @throws {CheckpointError} naming the module and both shapes where they differ. */
+/**
+ * Checks a module's matrices against the tensors that they change.
+ * @throws {CheckpointError} naming the module and both shapes where they differ.
+ */
 export function assertLoraShapes(
   path: string,
   { module, targets, rules: { wideLayer } }: MatchedModule & { rules: LoraRules },

@@ -12,7 +12,7 @@ export interface SavedScales {
   ofLokr(module: string): number;
 }
 
-/** @throws {CheckpointError} if the file's metadata is damaged. */
+/** Reads the scales from a file's metadata. @throws {CheckpointError} if the file's metadata is damaged. */
 export function savedScales(path: string): SavedScales {
   const configs = readConfigs(path);
   return {

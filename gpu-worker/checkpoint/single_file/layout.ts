@@ -38,7 +38,7 @@ export const DENOISER_PREFIXES = [
 export interface Layout {
   /** Beginnings of the network's names in files of this kind. "" is that of a file without other networks. */
   prefixes: readonly string[];
-  /** Whether the tensors, named without the prefix, have this layout. */
+  /** Returns whether the tensors, named without the prefix, have this layout. */
   matches(tensors: Weights): boolean;
   /** Returns a function that places each of the tensors. */
   place(tensors: Weights): FindPlace;

@@ -15,7 +15,10 @@ export interface WindowForOptions {
   others: readonly Window[];
 }
 
-/** @throws {RangeError} if no window gives that many. */
+/**
+ * Returns the window that gives this number of full passes.
+ * @throws {RangeError} if no window gives that many.
+ */
 export function windowFor(passes: number, { steps, base, published, others }: WindowForOptions): Window {
   const fullSteps = (window: Window) => {
     const plan = planSteps(steps, { fullPasses: { by: "window", ...base, ...window } });

@@ -5,7 +5,10 @@ import { readMetadata } from "../../media/metadata/read_metadata.ts";
 import type { PartialRequest } from "../../request/generate_request.ts";
 import { type FileField, fromWire } from "../../request/wire_settings.ts";
 
-/** @throws {Error} naming the file that cannot be read, or that says nothing */
+/**
+ * Reads how a picture's file was made.
+ * @throws {Error} naming the file that cannot be read, or that says nothing
+ */
 export async function readRecord(path: string): Promise<PictureRecord> {
   let bytes: Uint8Array;
   try {

@@ -31,7 +31,10 @@ const DEFAULT_SEED = 42;
 /** Stands for standard input. */
 const INPUT = "-";
 
-/** @throws {UsageError | Error} naming the flag or the file */
+/**
+ * Settles what the arguments leave open: reads the files that they name, and takes settings from --from.
+ * @throws {UsageError | Error} naming the flag or the file
+ */
 export async function settleArguments(
   options: GenerateArguments,
   {

@@ -16,6 +16,7 @@ export interface FileDescription {
 }
 
 /**
+ * Describes a single file by its tensors.
  * @param parts networks that come from files of their own
  * @throws {CheckpointError} saying what the file is, if it is not a model we can run.
  */

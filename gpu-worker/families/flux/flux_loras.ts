@@ -18,7 +18,7 @@ export const fluxLoras: LoraRules = {
   faultOf: controlFault,
 };
 
-/** diffusers widens the first layer for a control LoRA, and takes the control picture with another pipeline. */
+/** diffusers widens the first layer for a control LoRA, and another pipeline takes the control picture. */
 function controlFault(entries: Parameters<Required<LoraRules>["faultOf"]>[0]): string | undefined {
   for (const [key, { shape }] of entries) {
     const { module, role } = tensorRole(key) ?? {};

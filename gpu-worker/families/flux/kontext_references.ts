@@ -30,7 +30,10 @@ const TRAINED_SIZES = [
 /** FluxKontextPipeline's max_area: that of a picture without a size of its own, in pixels. */
 const PICTURE_AREA = 1024 ** 2;
 
-/** @param multiple sizes are whole multiples of this many pixels */
+/**
+ * Returns the rules for the image that FLUX.1 Kontext looks at.
+ * @param multiple sizes are whole multiples of this many pixels
+ */
 export function kontextReferences(multiple: number): ReferenceRules {
   return {
     // diffusers takes several images for as many pictures, one for each.

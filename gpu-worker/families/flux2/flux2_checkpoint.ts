@@ -2,7 +2,7 @@
 // Nothing is loaded on a device.
 import { checkScheduler } from "../../checkpoint/check_scheduler.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
-import { requireEqual } from "../../checkpoint/require_equal.ts";
+import { assertFit } from "../../checkpoint/assert_fit.ts";
 import { requestDefaults } from "../../checkpoint/stored_defaults.ts";
 import type { AutoencoderKLConfig } from "../../graph/autoencoder_kl/autoencoder_kl_config.ts";
 import type { OnnxModel } from "../../graph/graph_builder.ts";
@@ -51,13 +51,15 @@ export function readFlux2Checkpoint(checkpoint: Checkpoint, dtype: DType): Flux2
   const config = parseFlux2TransformerConfig(transformer.config);
   const { decoder: vaeConfig, latentChannels, scale } = parseFlux2VaeConfig(vae.config);
   const { hiddenSize } = parseQwenConfig(qwen.config, { architecture: ARCHITECTURE });
-  requireEqual("joint_attention_dim", config.jointAttentionDim, {
+  assertFit("joint_attention_dim", {
+    value: config.jointAttentionDim,
+    expected: STATES.length * hiddenSize,
     of: `${STATES.length} times the text encoder's 'hidden_size'`,
-    value: STATES.length * hiddenSize,
   });
-  requireEqual("in_channels", config.inChannels, {
+  assertFit("in_channels", {
+    value: config.inChannels,
+    expected: PATCH ** 2 * latentChannels,
     of: `${PATCH ** 2} times the autoencoder's 'latent_channels'`,
-    value: PATCH ** 2 * latentChannels,
   });
   // The states of padding are used, and their places in the text count.
   refuseLeftPadding(checkpoint);

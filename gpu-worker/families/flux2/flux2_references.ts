@@ -13,7 +13,10 @@ const MAX_AREA = 1024 ** 2;
 const MIN_SIDE = 64;
 const MAX_ASPECT = 8;
 
-/** @param multiple sizes are whole multiples of this many pixels */
+/**
+ * Returns the rules for the images that FLUX.2 klein looks at.
+ * @param multiple sizes are whole multiples of this many pixels
+ */
 export function flux2References(multiple: number): ReferenceRules {
   return {
     max: MAX_REFERENCES,

@@ -25,7 +25,7 @@ export function vaeNorm(
   return groupNorm(graph, x, { name, channels, groups: config.norm_num_groups, eps: VAE_EPS, axes });
 }
 
-/** x + conv(act(norm(conv(act(norm(x)))))) */
+/** Emits x + conv(act(norm(conv(act(norm(x)))))). */
 export function vaeResnet(
   graph: GraphBuilder,
   x: Value,

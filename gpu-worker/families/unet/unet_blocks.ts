@@ -48,7 +48,10 @@ export interface UNetBlockOptions {
   path: string;
 }
 
-/** @throws {CheckpointError} naming the option that contradicts another. */
+/**
+ * Reads the kinds and sizes of a UNet's blocks from its options.
+ * @throws {CheckpointError} naming the option that contradicts another.
+ */
 export function readUNetBlocks(options: UNetBlockOptions): UNetBlocks {
   const { block_out_channels: widths, path } = options;
   const { heads, layers, onlyCross, depths, reversed } = perBlock(options);

@@ -2,7 +2,10 @@
 import { countOf, hasUnder, sizeOf } from "../../checkpoint/single_file/shapes.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
 
-/** @throws {CheckpointError} if a tensor that decides a size is missing. */
+/**
+ * Reads a UNet's options off the shapes of its tensors.
+ * @throws {CheckpointError} if a tensor that decides a size is missing.
+ */
 export function unetSizes(weights: Weights): Record<string, unknown> {
   const blocks = Array.from({ length: countOf(weights, "down_blocks.") }, (_, i) => i);
   const hasText = (block: string) => hasUnder(weights, `${block}.attentions.`);

@@ -2,7 +2,7 @@
 // Nothing is loaded on a device.
 import { checkScheduler } from "../../checkpoint/check_scheduler.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
-import { requireEqual } from "../../checkpoint/require_equal.ts";
+import { assertFit } from "../../checkpoint/assert_fit.ts";
 import { requestDefaults } from "../../checkpoint/stored_defaults.ts";
 import {
   type AutoencoderKLConfig,
@@ -58,13 +58,15 @@ export function readZImageCheckpoint(checkpoint: Checkpoint, dtype: DType): ZIma
   const config = parseZImageTransformerConfig(transformer.config);
   const vaeConfig = parseAutoencoderKLConfig(vae.config, "vae/config.json");
   const { hiddenSize } = parseQwenConfig(qwen.config, { architecture: ARCHITECTURE });
-  requireEqual("cap_feat_dim", config.capFeatDim, {
+  assertFit("cap_feat_dim", {
+    value: config.capFeatDim,
+    expected: hiddenSize,
     of: "the text encoder's 'hidden_size'",
-    value: hiddenSize,
   });
-  requireEqual("in_channels", config.inChannels, {
+  assertFit("in_channels", {
+    value: config.inChannels,
+    expected: vaeConfig.latent_channels,
     of: "the autoencoder's 'latent_channels'",
-    value: vaeConfig.latent_channels,
   });
   const scheduler = checkScheduler(checkpoint.scheduler(), { sigmas: [1], imageSeqLen: 1 });
   const vaeScale = 2 ** (vaeConfig.block_out_channels.length - 1);

@@ -50,7 +50,7 @@ export function pointwise(
     : pointwiseConv3d(graph, x, options);
 }
 
-/** WanResidualBlock */
+/** Emits a WanResidualBlock. */
 export function residualBlock(part: WanVaeGraph, x: Value, options: StageOptions): Value {
   const { graph } = part;
   const { name, inChannels, outChannels, scale } = options;
@@ -70,7 +70,7 @@ export function residualBlock(part: WanVaeGraph, x: Value, options: StageOptions
   return graph.node("Add", [residual, shortcut]);
 }
 
-/** WanMidBlock, at the coarsest resolution */
+/** Emits the WanMidBlock at the coarsest resolution. */
 export function midBlock(part: WanVaeGraph, x: Value, side: "encoder" | "decoder"): Value {
   const name = `${side}.mid_block`;
   const { config } = part;

@@ -30,7 +30,10 @@ export function largestWeight(graph: GraphProto): DeviceWeight {
   return largest;
 }
 
-/** @throws {DeviceLimitError} if `weight` is larger than a buffer of the adapter. */
+/**
+ * Checks a weight against the adapter's largest buffer.
+ * @throws {DeviceLimitError} if `weight` is larger than a buffer of the adapter.
+ */
 export function assertFits({ name, bytes }: DeviceWeight, limit: number, graph: string): void {
   if (bytes <= limit) return;
   throw new DeviceLimitError(

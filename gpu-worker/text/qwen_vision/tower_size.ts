@@ -10,7 +10,10 @@ export interface TowerSize {
   tokens: number;
 }
 
-/** @param image as the image processor gets it */
+/**
+ * Counts the elements and tokens that an image becomes in the vision tower.
+ * @param image as the image processor gets it
+ */
 export function towerSize(
   image: ImageSize,
   { processor, vision: { patchSize, mergeSize, hiddenSize } }: {

@@ -8,11 +8,14 @@ export interface StoredResult extends Omit<CompletedEvent, "type"> {
 }
 
 export interface ResultStore {
-  /** @throws {StoreAwayError} while the store is away: whether there is one cannot be known then */
+  /**
+   * Returns the result with this key, or undefined without one.
+   * @throws {StoreAwayError} while the store is away: whether there is one cannot be known then
+   */
   get(key: string): Promise<StoredResult | undefined>;
   /** Returns the result as `get` does, where the store can tell at once, from the memory of this process. */
   recall?(key: string): StoredResult | undefined;
-  /** Whether `get` would find one. @throws {StoreAwayError} */
+  /** Returns whether `get` would find one. @throws {StoreAwayError} */
   has(key: string): Promise<boolean>;
   /** Stores a result. It may decline, by size or because the store is away; a request never fails for it. */
   set(key: string, result: StoredResult): Promise<void>;

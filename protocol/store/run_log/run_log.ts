@@ -154,7 +154,10 @@ export interface RunLog {
   takeOver(id: string, options?: TakeOverOptions): Promise<TakenRun | undefined>;
   /** Viewers that go on waiting. */
   watch(viewers: readonly { id: string; viewer: string }[], viewerMs: number): Promise<void>;
-  /** @returns whether this was the last viewer of an unfinished run, which is then to be cancelled */
+  /**
+   * Removes a viewer.
+   * @returns whether this was the last viewer of an unfinished run, which is then to be cancelled
+   */
   leave(id: string, viewer: string): Promise<boolean>;
   /** Calls `listener` with ids of runs that have changed. Some changes may go by unnoticed. */
   changes(listener: (id: string) => void): Disposable;
@@ -179,7 +182,7 @@ export const RENEW_MS = 1500;
  */
 export const FORGET_MS = 600_000;
 
-/** Whether `event` shows that the device was at work. */
+/** Returns whether `event` shows that the device was at work. */
 export function isStep(event: RunEvent): boolean {
   return event.type === "step" || event.type === "preview";
 }

@@ -16,12 +16,12 @@ export class Announcer {
     this.#now = now;
   }
 
-  /** @param {string} text Dropped if something was said just before. */
+  /** Announces progress. @param {string} text Dropped if something was said just before. */
   progress(text) {
     if (this.#now() - this.#last >= this.#intervalMs) this.say(text);
   }
 
-  /** @param {string} text */
+  /** Announces something at once. @param {string} text */
   say(text) {
     this.#last = this.#now();
     this.#region.textContent = text;

@@ -15,7 +15,7 @@ export class ApiError extends Error {
     this.code = text(code);
   }
 
-  /** @param {Response} response */
+  /** Reads the error of a failed answer. @param {Response} response */
   static async fromResponse(response) {
     const body = await response.json().catch(() => undefined);
     return new ApiError(body, response.status);

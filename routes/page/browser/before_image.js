@@ -1,6 +1,8 @@
 // The image that a picture started from, laid over it: a slider moves the border between the two.
 
 /**
+ * Shows the start image over the picture, up to the slider.
+ *
  * @param {string} url
  * @param {HTMLInputElement} slider From 0, the picture alone, to 100, the image alone.
  * @returns {HTMLImageElement}

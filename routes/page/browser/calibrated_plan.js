@@ -10,7 +10,7 @@
  */
 
 /**
- * The plans of a model card.
+ * Returns the plans of a model card.
  *
  * @param {import("./wire.d.ts").Model["calibration"]} calibration
  * @returns {MeasuredPlans | undefined}
@@ -24,6 +24,8 @@ export function measuredPlans(calibration) {
 }
 
 /**
+ * Returns the full steps of a run with exactly `passes` full passes.
+ *
  * @param {MeasuredPlans} plans
  * @param {number} passes
  * @param {PlannedSteps} run
@@ -41,6 +43,8 @@ export function planOfPasses(plans, passes, { steps, skipped }) {
 }
 
 /**
+ * Returns the plan of the fewest full passes that has reached `psnr`, or the plan that has reached most.
+ *
  * @param {MeasuredPlans} plans
  * @param {number} psnr
  * @param {PlannedSteps} run
@@ -54,6 +58,8 @@ export function planOfQuality(plans, psnr, { steps, skipped }) {
 }
 
 /**
+ * Returns the plan that the run of all steps has for `passes`, without the steps that an image leaves out.
+ *
  * @param {MeasuredPlans} plans
  * @param {number} passes
  * @param {PlannedSteps} run

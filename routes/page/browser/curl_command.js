@@ -3,6 +3,8 @@
 /** @import { ImageRequest } from "./wire.d.ts" */
 
 /**
+ * Writes a request as a curl command.
+ *
  * @param {ImageRequest} request
  * @param {{ origin: string, withKey: boolean }} options The key itself stays out of the clipboard.
  * @returns {string}

@@ -1,6 +1,8 @@
 // Pictures from the wire: base64 to a Blob.
 
 /**
+ * Decodes a picture from base64.
+ *
  * @param {string} base64
  * @param {string} format "png", "jpeg" or "webp".
  * @returns {Blob}

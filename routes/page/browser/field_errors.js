@@ -44,7 +44,7 @@ export function showFieldError(root, { param, message }) {
   return true;
 }
 
-/** @param {HTMLElement} root */
+/** Removes the errors of all fields. @param {HTMLElement} root */
 export function clearFieldErrors(root) {
   for (const note of root.querySelectorAll(".field-error")) note.remove();
   for (const control of root.querySelectorAll("[aria-invalid]")) {
@@ -54,7 +54,7 @@ export function clearFieldErrors(root) {
 }
 
 /**
- * The number in a field; undefined where it is empty.
+ * Returns the number in a field, or undefined if it is empty.
  *
  * @param {HTMLInputElement} input
  * @returns {number | undefined}

@@ -129,7 +129,8 @@ async function dataUrl(file) {
 }
 
 /**
- * A value that is not text becomes its JSON in a form, and each file of a list a part of its own.
+ * Turns fields into a form. A value that is not text becomes its JSON, and each file of a list a part of its
+ * own.
  *
  * @param {object} fields
  */

@@ -31,6 +31,8 @@ export class History {
   }
 
   /**
+   * Opens the history.
+   *
    * @param {{ indexedDB?: IDBFactory, maxEntries?: number, maxBytes?: number }} [options]
    * @throws {DOMException} If the browser keeps nothing, as in some private windows.
    */
@@ -63,21 +65,17 @@ export class History {
     await settled(this.#store("readwrite").add({ ...entry, favourite }));
   }
 
-  /** @param {HistoryEntry} entry One that is there, with what has changed. */
+  /** Replaces an entry. @param {HistoryEntry} entry One that is there, with what has changed. */
   async update(entry) {
     await settled(this.#store("readwrite").put(entry));
   }
 
-  /**
-   * The newest first.
-   *
-   * @returns {Promise<HistoryEntry[]>}
-   */
+  /** Lists the entries, the newest first. @returns {Promise<HistoryEntry[]>} */
   async list() {
     return (await settled(this.#store("readonly").getAll())).reverse();
   }
 
-  /** @param {number} id */
+  /** Deletes an entry. @param {number} id */
   async delete(id) {
     await settled(this.#store("readwrite").delete(id));
   }

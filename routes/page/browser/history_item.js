@@ -6,6 +6,8 @@ import { fromTemplate, slot } from "./slots.js";
 /** @import { HistoryEntry } from "./history.js" */
 
 /**
+ * Creates the element of an entry.
+ *
  * @param {HistoryEntry} entry
  * @param {{ url: string, onOpen: () => void, onFavourite: () => void, onDelete: () => void }} options
  */

@@ -45,7 +45,7 @@ export class HistoryView {
     clear.addEventListener("blur", () => this.#confirm(false));
   }
 
-  /** @param {Omit<HistoryEntry, "id">} entry */
+  /** Adds a finished picture. @param {Omit<HistoryEntry, "id">} entry */
   async add(entry) {
     await this.#history.add(entry);
     await this.refresh();

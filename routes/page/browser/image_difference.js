@@ -3,8 +3,8 @@
 /** @typedef {{ width: number, height: number, data: Uint8ClampedArray }} Pixels RGBA, as in ImageData. */
 
 /**
- * Peak signal-to-noise ratio over red, green and blue in decibels, Infinity for equal pictures; and the
- * largest difference of a channel, 0..255.
+ * Returns the peak signal-to-noise ratio over red, green and blue in decibels, Infinity for equal pictures;
+ * and the largest difference of a channel, 0..255.
  *
  * @param {Pixels} a
  * @param {Pixels} b
@@ -25,7 +25,7 @@ export function measureDifference(a, b) {
 }
 
 /**
- * |a - b| times `gain`, opaque.
+ * Returns |a - b| times `gain`, opaque.
  *
  * @param {Pixels} a
  * @param {Pixels} b

@@ -33,27 +33,39 @@ export class KeptValues {
     this.#database = database;
   }
 
-  /** @param {string} name @returns {Promise<any>} undefined without one. */
+  /**
+   * Reads a value.
+   *
+   * @param {string} name @returns {Promise<any>} undefined without one.
+   */
   async get(name) {
     const store = this.#store("readonly");
     return store ? await settled(store.get(name)) : this.#values.get(name);
   }
 
-  /** @param {string} name @param {unknown} value Anything that structured clones know. */
+  /**
+   * Stores a value.
+   *
+   * @param {string} name @param {unknown} value Anything that structured clones know.
+   */
   async set(name, value) {
     const store = this.#store("readwrite");
     if (store) await settled(store.put(value, name));
     else this.#values.set(name, value);
   }
 
-  /** @param {string} name */
+  /** Deletes a value. @param {string} name */
   async delete(name) {
     const store = this.#store("readwrite");
     if (store) await settled(store.delete(name));
     else this.#values.delete(name);
   }
 
-  /** @param {string} prefix @returns {Promise<string[]>} The names that begin so. */
+  /**
+   * Lists names.
+   *
+   * @param {string} prefix @returns {Promise<string[]>} The names that begin so.
+   */
   async names(prefix) {
     const store = this.#store("readonly");
     const names = store ? await settled(store.getAllKeys()) : [...this.#values.keys()];

@@ -2,6 +2,8 @@
 // runs. tests/routes/page/later_steps_test.ts holds the two together.
 
 /**
+ * Counts the steps that run after an image.
+ *
  * @param {number} steps Of the whole schedule.
  * @param {{ strength: number, partialStep: "run" | "skip" }} options
  */

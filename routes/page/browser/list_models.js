@@ -4,6 +4,8 @@ import { ApiError } from "./api_error.js";
 /** @import { Model } from "./wire.d.ts" */
 
 /**
+ * Lists the models.
+ *
  * @param {{ apiKey?: string | undefined }} options
  * @returns {Promise<Model[]>}
  * @throws {ApiError}

@@ -113,7 +113,8 @@ export class MethodFields {
   }
 
   /**
-   * Which steps will be full, as far as the options are in range and no error budget decides.
+   * Returns which steps will be full, as far as the options are in range and no error budget decides.
+   *
    * @returns {StepKind[]}
    */
   plan() {

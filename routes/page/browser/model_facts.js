@@ -4,6 +4,8 @@ import { METHOD_OPTIONS } from "./method_options.js";
 /** @import { Method, Model } from "./wire.d.ts" */
 
 /**
+ * Returns the facts, name -> value, as the page shows them.
+ *
  * @param {Model} model
  * @returns {Record<string, string>}
  */

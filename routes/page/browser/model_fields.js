@@ -59,7 +59,7 @@ export class ModelFields {
     return this.#models.find(({ id }) => id === this.#weight.value);
   }
 
-  /** @param {string} id Left as it is if there is no such model. */
+  /** Chooses a model. @param {string} id Left as it is if there is no such model. */
   choose(id) {
     if (!this.#models.some((model) => model.id === id)) return;
     this.#checkpoint.value = splitModelName(id).checkpoint;

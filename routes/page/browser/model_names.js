@@ -9,6 +9,8 @@ const LAST_LORA = /^(.+)\+([^+]+\.safetensors)(?::([^+:/\\]*))?$/s;
 /** @typedef {{ checkpoint: string, loras: { file: string, weight: string }[] }} ModelName */
 
 /**
+ * Splits a model's name into checkpoint, LoRAs and ControlNets.
+ *
  * @param {string} id
  * @returns {ModelName}
  */
@@ -24,7 +26,8 @@ export function splitModelName(id) {
 }
 
 /**
- * "style" of loras/style.safetensors:1, "style 0.7 + detail" of two; "None" without any.
+ * Describes the LoRAs of a model: "style" of loras/style.safetensors:1, "style 0.7 + detail" of two, "None"
+ * without any.
  *
  * @param {string} id
  */
@@ -34,20 +37,12 @@ export function describeLoras(id) {
   return names.join(" + ") || "None";
 }
 
-/**
- * The same without weights.
- *
- * @param {string} id
- */
+/** Describes the LoRAs without their weights. @param {string} id */
 export function nameLoras(id) {
   return splitModelName(id).loras.map(({ file }) => stem(file)).join(" + ") || "None";
 }
 
-/**
- * "0.7", "0.7 + 1" of two.
- *
- * @param {string} id
- */
+/** Describes the weights of a model's LoRAs: "0.7", or "0.7 + 1" of two. @param {string} id */
 export function describeWeights(id) {
   return splitModelName(id).loras.map(({ weight }) => weight).join(" + ");
 }
@@ -63,7 +58,7 @@ export function byLoras(models) {
 }
 
 /**
- * Checkpoint -> the models that are made of it, in the service's order.
+ * Groups models by their checkpoint, in the service's order.
  *
  * @param {readonly Model[]} models
  * @returns {Map<string, Model[]>}

@@ -2,6 +2,8 @@
 // the reader wants no motion.
 
 /**
+ * Creates the element that shows a picture or a video.
+ *
  * @param {string} url
  * @param {{ type: string, alt: string, controls?: boolean }} options `type` is the file's content type.
  * @returns {HTMLImageElement | HTMLVideoElement}

@@ -29,19 +29,19 @@ export class OpenRuns {
     this.#location = { location, history };
   }
 
-  /** @param {OpenRun} run Noted anew whenever another job of it has begun. */
+  /** Stores a run, and again whenever another job of it has begun. @param {OpenRun} run */
   async note(run) {
     this.#show(run.id);
     await (await this.#values).set(PREFIX + run.id, run);
   }
 
-  /** @param {Pick<OpenRun, "id">} run It has ended. */
+  /** Deletes a run that has ended. @param {Pick<OpenRun, "id">} run */
   async forget({ id }) {
     this.#show(undefined);
     await (await this.#values).delete(PREFIX + id);
   }
 
-  /** @returns {Promise<OpenRun | undefined>} The run that this tab's address names. */
+  /** Finds the run that this tab's address names. @returns {Promise<OpenRun | undefined>} */
   async own() {
     const id = /^#run=([\w-]{1,64})$/.exec(this.#location.location.hash)?.[1];
     const run = id && await (await this.#values).get(PREFIX + id);
@@ -49,7 +49,7 @@ export class OpenRuns {
     return run || undefined;
   }
 
-  /** @returns {Promise<OpenRun[]>} All that no tab has seen the end of. */
+  /** Lists the runs whose end no tab has seen. @returns {Promise<OpenRun[]>} */
   async list() {
     const values = await this.#values;
     const runs = await Promise.all((await values.names(PREFIX)).map((name) => values.get(name)));

@@ -1,13 +1,13 @@
 // The elements in which a method and its options are chosen, made of the sampler's table.
 import { FIELDS, METHOD_OPTIONS } from "./method_options.js";
 
-/** One radio button for each method. @param {string} name Sets this group apart from others. */
+/** Creates one radio button for each method. @param {string} name Sets this group apart from others. */
 export function methodChoices(name) {
   return Object.entries(METHOD_OPTIONS).map(([value, { label }]) => choice({ name, value, label }));
 }
 
 /**
- * One radio button of a segmented choice.
+ * Creates one radio button of a segmented choice.
  *
  * @param {{ name: string, value: string, label: string }} options
  */
@@ -18,7 +18,7 @@ export function choice({ name, value, label }) {
   return wrap("label", radio, text);
 }
 
-/** One number field for each option. */
+/** Creates one number field for each option. */
 export function optionFields() {
   return FIELDS.map(({ wire, label, help, integer, min, max }) => {
     const input = Object.assign(document.createElement("input"), {

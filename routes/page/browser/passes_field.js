@@ -60,7 +60,7 @@ export class PassesField {
     for (const radio of this.#radios) radio.checked = radio.value === checked;
   }
 
-  /** @param {{ passes: number, steps: number }} plan What the choice comes to. */
+  /** Shows the plan that the choice leads to. @param {{ passes: number, steps: number }} plan */
   show({ passes, steps }) {
     this.#slider.max = String(Math.min(Math.max(MOST, this.#passes ?? 0), Math.max(steps, 2)));
     this.#slider.value = String(this.#passes ?? passes);

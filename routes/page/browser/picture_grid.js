@@ -38,6 +38,8 @@ export class PictureGrid {
   }
 
   /**
+   * Shows a picture in its place.
+   *
    * @param {number} index
    * @param {string} url
    * @param {ShownPicture} options

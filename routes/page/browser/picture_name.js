@@ -3,6 +3,8 @@
 /** @import { ImageRequest, Receipt } from "./wire.d.ts" */
 
 /**
+ * Returns the name under which a picture is saved.
+ *
  * @param {{ request: Pick<ImageRequest, "prompt" | "output_format">, receipt: Pick<Receipt,
  * "seed" | "method"> }} picture
  * @returns {string}

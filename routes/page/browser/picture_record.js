@@ -10,7 +10,7 @@ const MAX_LENGTH = 2 ** 20;
 const BEGINNING = '{"generator":"Spectrum Edge"';
 
 /**
- * The request that makes the file again; undefined for files of other programs.
+ * Reads the request that makes the file again. Returns undefined for files of other programs.
  *
  * @param {Blob} file
  * @returns {Promise<ImageRequest | undefined>}
@@ -27,7 +27,7 @@ export async function readRequest(file) {
 }
 
 /**
- * The record as it stands in the file: unchecked, as anybody may have written it.
+ * Reads the record as it stands in the file: unchecked, as anybody may have written it.
  *
  * @param {Uint8Array} bytes
  * @returns {unknown} undefined in files of other programs

@@ -3,6 +3,8 @@
 /** @import { Receipt } from "./wire.d.ts" */
 
 /**
+ * Returns the size of the finished picture in pixels.
+ *
  * @param {Receipt} receipt
  * @returns {{ width: number, height: number }}
  */

@@ -5,6 +5,8 @@
 /** @import { StepKind, SpectrumOptions } from "./wire.d.ts" */
 
 /**
+ * Returns the kind of each step.
+ *
  * @param {number} steps
  * @param {Required<Pick<SpectrumOptions, "method" | "window_size" | "flex_window" | "warmup_steps"
  * | "tail_steps">>} options

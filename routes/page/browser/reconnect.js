@@ -33,7 +33,8 @@ export async function reconnect(action, { signal = null, wait = pause, onLost = 
 }
 
 /**
- * Whether an error says that the service cannot be reached now. A browser's network errors are TypeErrors.
+ * Returns whether an error says that the service cannot be reached now. A browser's network errors are
+ * TypeErrors.
  *
  * @param {unknown} error
  */

@@ -46,7 +46,7 @@ export class ReferencesField {
     this.#show(files);
   }
 
-  /** @param {File[]} files Files that the model has no place for are left out. */
+  /** Adds images. @param {File[]} files Files that the model has no place for are left out. */
   add(files) {
     const all = [...this.#files, ...files];
     this.#left = Math.max(0, all.length - this.#limits.max);

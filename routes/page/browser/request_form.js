@@ -160,6 +160,8 @@ export class RequestForm {
   }
 
   /**
+   * Fills the fields of files.
+   *
    * @param {FormFiles} files
    * @param {{ strength: number | undefined }} options
    */
@@ -170,7 +172,11 @@ export class RequestForm {
     if (references) this.#references.files = references;
   }
 
-  /** @param {File} image A reference, a start image or a video's first frame: whatever the model takes. */
+  /**
+   * Puts an image where the model takes one.
+   *
+   * @param {File} image A reference, a start image or a video's first frame: whatever the model takes.
+   */
   use(image) {
     const isLookedAt = this.model?.references !== undefined;
     if (isLookedAt) this.#references.add([image]);
@@ -179,7 +185,7 @@ export class RequestForm {
     this.#find(field, HTMLElement).scrollIntoView({ block: "nearest" });
   }
 
-  /** @param {File} image For a ControlNet to follow. */
+  /** Puts an image where a ControlNet takes one. @param {File} image */
   follow(image) {
     this.#control.file = image;
     this.#find("#control-field", HTMLElement).scrollIntoView({ block: "nearest" });
@@ -198,7 +204,7 @@ export class RequestForm {
     return Number(this.#find("#partial_images", HTMLSelectElement).value);
   }
 
-  /** The methods' plans: one, or two to compare. Empty ones as long as no model is known. */
+  /** Returns the methods' plans: one, or two to compare. They are empty as long as no model is known. */
   plans() {
     const count = this.#count;
     return this.#active().map((fields) => ({
@@ -209,7 +215,8 @@ export class RequestForm {
   }
 
   /**
-   * One request, or two that differ in the method. An empty seed is drawn here, so that both get the same.
+   * Returns one request, or two that differ in the method. An empty seed is drawn here, so that both get the
+   * same.
    *
    * @returns {ImageRequest[]}
    */
@@ -239,7 +246,7 @@ export class RequestForm {
     return this.#active().map((fields) => ({ ...shared, spectrum: fields.value }));
   }
 
-  /** @param {ImageRequest} request Fills the fields from it. */
+  /** Fills the fields from a request. @param {ImageRequest} request */
   restore(request) {
     const [width = "", height = ""] = request.size?.split("x") ?? [];
     this.#model.choose(request.model ?? "");

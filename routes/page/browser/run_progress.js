@@ -21,17 +21,17 @@ export class RunProgress {
     this.#pictures = Array.from({ length: count }, () => ({ steps: [], finished: false }));
   }
 
-  /** @param {ProgressEvent} event */
+  /** Adds a step. @param {ProgressEvent} event */
   add(event) {
     this.#at(event.image_index).steps.push(event);
   }
 
-  /** @param {number} index A picture that another worker begins again. */
+  /** Forgets the steps of a picture that another worker begins again. @param {number} index */
   restart(index) {
     this.#at(index).steps = [];
   }
 
-  /** @param {number} index */
+  /** Marks a picture as finished. @param {number} index */
   finish(index) {
     this.#at(index).finished = true;
   }
@@ -49,7 +49,11 @@ export class RunProgress {
       : Math.max(this.#pictures.findLastIndex(({ steps }) => steps.length > 0), 0);
   }
 
-  /** @param {number} index @returns {readonly ProgressEvent[]} The steps that it has done. */
+  /**
+   * Returns the steps of a picture so far.
+   *
+   * @param {number} index @returns {readonly ProgressEvent[]}
+   */
   stepsOf(index) {
     return this.#at(index).steps;
   }
@@ -102,11 +106,7 @@ export class RunProgress {
   }
 }
 
-/**
- * "12 s", "3 min", "1 h 5 min": whole, and rounded up.
- *
- * @param {number} seconds
- */
+/** Writes a time as "12 s", "3 min" or "1 h 5 min": whole, and rounded up. @param {number} seconds */
 export function showSeconds(seconds) {
   if (seconds <= 90) return `${Math.ceil(seconds)} s`;
   const minutes = Math.ceil(seconds / 60);

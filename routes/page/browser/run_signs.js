@@ -25,7 +25,7 @@ export class RunSigns {
     button.hidden = true;
   }
 
-  /** @param {number} [secondsLeft] A run is under way. */
+  /** Shows that a run is under way. @param {number} [secondsLeft] */
   running(secondsLeft) {
     document.title = secondsLeft === undefined
       ? `Drawing – ${NAME}`
@@ -33,7 +33,7 @@ export class RunSigns {
     if (this.#button.hidden) this.#refresh();
   }
 
-  /** @param {{ prompt: string, finished: boolean }} run Over, with its pictures or without. */
+  /** Shows that a run is over. @param {{ prompt: string, finished: boolean }} run */
   ended({ prompt, finished }) {
     this.#button.hidden = true;
     document.title = finished && document.hidden ? `Done – ${NAME}` : NAME;

@@ -60,24 +60,24 @@ export class RunView {
     return this.element.dataset["state"] === "running" ? this.#progress.secondsLeft : undefined;
   }
 
-  /** Another run comes first. */
+  /** Shows that another run comes first. */
   wait() {
     this.#state("waiting", "Comes next");
   }
 
-  /** @param {ImageRequest} request */
+  /** Shows that the run begins. @param {ImageRequest} request */
   start({ prompt }) {
     this.#caption(prompt);
     this.#note.textContent = "The first preview will show here";
     this.#state("running", "Waiting for the service");
   }
 
-  /** The connection is gone; the run may well go on. */
+  /** Shows that the connection is gone. The run may well go on. */
   lost() {
     this.#state("running", "Connection lost, trying again");
   }
 
-  /** @param {ImageEvent} event Any but a completed picture, which `finish` shows. */
+  /** Shows an event. @param {ImageEvent} event Any but a completed picture, which `finish` shows. */
   show(event) {
     switch (event.type) {
       case "image_generation.queued":
@@ -96,6 +96,8 @@ export class RunView {
   }
 
   /**
+   * Shows a completed picture.
+   *
    * @param {Finished} finished
    * @param {number} [index] Its place among the pictures of the run.
    */
@@ -123,7 +125,7 @@ export class RunView {
     slot(this.element, "times", HTMLElement).style.setProperty("--share", String(share));
   }
 
-  /** @param {string} reason Cancelled or failed: what is there stays. */
+  /** Shows why the run was cancelled or has failed. The pictures so far stay. @param {string} reason */
   stop(reason) {
     this.#strip.stop();
     this.#note.textContent = "No picture";

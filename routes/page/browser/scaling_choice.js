@@ -1,6 +1,8 @@
 // How small pictures are enlarged: crisp pixels or smooth. Remembered.
 
 /**
+ * Connects the choice with `root`.
+ *
  * @param {HTMLElement} fieldset
  * @param {HTMLElement} root Gets data-scaling="crisp" or "smooth".
  */

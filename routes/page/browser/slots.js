@@ -12,7 +12,7 @@ export function fromTemplate(templateId) {
 }
 
 /**
- * The element with data-slot="name" below `root`, as the class given.
+ * Finds the element with data-slot="name" below `root`, as the class given.
  *
  * @template {Element} T
  * @param {Element} root

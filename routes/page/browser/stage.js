@@ -28,7 +28,7 @@ export class Stage {
     this.#comparison = /** @type {HTMLElement} */ (element.querySelector("#comparison"));
   }
 
-  /** @param {readonly PlannedRun[]} runs Shown unless there is a picture. */
+  /** Shows the plans of runs. @param {readonly PlannedRun[]} runs Shown unless there is a picture. */
   plan(runs) {
     const planned = JSON.stringify(runs);
     if (this.#planning && planned !== this.#planned) this.#show(runs);
@@ -51,7 +51,7 @@ export class Stage {
     return this.#views;
   }
 
-  /** @param {readonly Finished[][]} runs What came of the runs: the first pictures of two are compared. */
+  /** Shows the results. The first pictures of two runs are compared. @param {readonly Finished[][]} runs */
   async close(runs) {
     const finished = runs.flatMap(([first]) => first ?? []);
     this.#planning = finished.length === 0;

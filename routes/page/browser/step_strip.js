@@ -59,7 +59,7 @@ export class StepStrip {
     this.#say(index + 1, `Step ${index + 1} of ${steps}, ${kind === "full" ? "full pass" : "forecast"}`);
   }
 
-  /** @param {Receipt} receipt Shows a finished run. */
+  /** Shows a finished run. @param {Receipt} receipt */
   finish(receipt) {
     const full = new Set(receipt.full_steps);
     // Fewer than the request's where it started from an image.
@@ -72,7 +72,7 @@ export class StepStrip {
     this.#say(steps, `${full.size} full passes and ${receipt.forecast_steps.length} forecasts`);
   }
 
-  /** The run is over, finished or not. */
+  /** Marks the run as over, finished or not. */
   stop() {
     this.#element.dataset["state"] = "stopped";
     for (const cell of this.#cells) if (cell.dataset["state"] === "next") delete cell.dataset["state"];

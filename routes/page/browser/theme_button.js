@@ -2,7 +2,7 @@
 
 const THEMES = ["system", "light", "dark"];
 
-/** @param {HTMLElement} button */
+/** Connects the button with the page's theme. @param {HTMLElement} button */
 export function themeButton(button) {
   const root = document.documentElement;
   label();

@@ -31,8 +31,8 @@ export class AlphaTable {
   }
 
   /**
-   * Standard deviations of the noise in latents, [timesteps + 1]: at each of the timesteps,
-   * then in the final latents.
+   * Returns the standard deviations of the noise in latents, [timesteps + 1]: at each of the timesteps, then
+   * in the final latents.
    *
    * @throws {RangeError} If a timestep is none of training's.
    */

@@ -26,8 +26,8 @@ export const NOISE_SCHEDULE_DEFAULTS = {
 } as const satisfies NoiseScheduleConfig;
 
 /**
- * Share of the original's variance at each timestep of training, [numTrainTimesteps]:
- * float32 values, descending.
+ * Returns the share of the original's variance at each timestep of training, [numTrainTimesteps]: float32
+ * values, descending.
  *
  * @throws {TypeError} If the name of the schedule is unknown.
  * @throws {RangeError} If a number is outside its range, or the trained betas are of another number.

@@ -12,7 +12,7 @@ export interface ShiftLine {
   maxShift: number;
 }
 
-/** `mu` for an image of `imageSeqLen` tokens: on the line, and beyond its ends as well. */
+/** Returns `mu` for an image of `imageSeqLen` tokens: on the line, and beyond its ends too. */
 export function calculateShift(imageSeqLen: number, line: ShiftLine): number {
   const slope = (line.maxShift - line.baseShift) / (line.maxImageSeqLen - line.baseImageSeqLen);
   const intercept = line.baseShift - slope * line.baseImageSeqLen;

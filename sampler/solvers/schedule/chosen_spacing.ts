@@ -9,7 +9,10 @@ export interface SpacingFlags {
   useBetaSigmas: boolean | null;
 }
 
-/** @throws {TypeError} If the flags choose several spacings. */
+/**
+ * Returns the spacing that the flags choose, or undefined if none is set.
+ * @throws {TypeError} If the flags choose several spacings.
+ */
 export function chosenSpacing(flags: SpacingFlags): SigmaSpacing | undefined {
   const chosen: SigmaSpacing[] = [];
   if (flags.useKarrasSigmas) chosen.push("karras");

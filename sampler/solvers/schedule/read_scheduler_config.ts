@@ -27,6 +27,7 @@ export interface SchedulerConfigSchema<T> {
 export type OptionType = "number" | "boolean" | "string" | "array" | "object";
 
 /**
+ * Checks a scheduler's options against the class and fills in its defaults.
  * @throws {TypeError} If an option is not defined by the class or has another type. Keys that open
  * with an underscore are diffusers' own notes and pass; options listed in `_use_default_values` take
  * their default, as there.

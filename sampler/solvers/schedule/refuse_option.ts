@@ -9,7 +9,7 @@ export interface RefusedOption {
   reason: string;
 }
 
-/** @throws {TypeError} Always. */
+/** Refuses an option that the class does not support. @throws {TypeError} Always. */
 export function refuseOption({ className, name, reason }: RefusedOption): never {
   throw new TypeError(`Cannot create the solver as '${name}' of ${className} is not supported: ${reason}`);
 }

@@ -14,7 +14,7 @@ export interface SigmaRange {
   count: number;
 }
 
-/** Float64 [count]. */
+/** Returns sigmas in the given spacing, float64 [count]. */
 export function spaceSigmas(spacing: SigmaSpacing, range: SigmaRange): Float64Array {
   switch (spacing) {
     case "karras":

@@ -32,7 +32,7 @@ export const LLAMA_CPP_T5: Layout = {
 };
 
 /**
- * LLaMA and Qwen.
+ * Returns the layout of LLaMA and Qwen.
  * @param paired whether the converter has put the rows of queries and keys in another order. Without a known
  * head they are unknown tensors, as their rows would be in a wrong order.
  */
