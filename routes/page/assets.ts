@@ -15,6 +15,7 @@ import decodeImageJs from "./browser/decode_image.js" with { type: "text" };
 import earlyThemeJs from "./browser/early_theme.js" with { type: "text" };
 import fieldErrorsJs from "./browser/field_errors.js" with { type: "text" };
 import followEventsJs from "./browser/follow_events.js" with { type: "text" };
+import formInputsJs from "./browser/form_inputs.js" with { type: "text" };
 import formCss from "./browser/form.css" with { type: "text" };
 import formMemoryJs from "./browser/form_memory.js" with { type: "text" };
 import generateJs from "./browser/generate.js" with { type: "text" };
@@ -60,6 +61,7 @@ import runRequestJs from "./browser/run_request.js" with { type: "text" };
 import runSignsJs from "./browser/run_signs.js" with { type: "text" };
 import runViewJs from "./browser/run_view.js" with { type: "text" };
 import scalingChoiceJs from "./browser/scaling_choice.js" with { type: "text" };
+import seedFieldJs from "./browser/seed_field.js" with { type: "text" };
 import settledJs from "./browser/settled.js" with { type: "text" };
 import showFactsJs from "./browser/show_facts.js" with { type: "text" };
 import slotsJs from "./browser/slots.js" with { type: "text" };
@@ -96,6 +98,7 @@ export const ASSETS: Readonly<Record<string, string>> = {
   "early_theme.js": earlyThemeJs,
   "field_errors.js": fieldErrorsJs,
   "follow_events.js": followEventsJs,
+  "form_inputs.js": formInputsJs,
   "form.css": formCss,
   "form_memory.js": formMemoryJs,
   "generate.js": generateJs,
@@ -142,6 +145,7 @@ export const ASSETS: Readonly<Record<string, string>> = {
   "run_view.js": runViewJs,
   "sampler_table.js": moduleOf({ METHOD_OPTIONS, METHODS, OPTIONS, QUALITY_LEVELS, SAMPLER_DEFAULTS }),
   "scaling_choice.js": scalingChoiceJs,
+  "seed_field.js": seedFieldJs,
   "settled.js": settledJs,
   "show_facts.js": showFactsJs,
   "slots.js": slotsJs,

@@ -1,7 +1,8 @@
 // Times denoising, full passes and forecasts separately, and compares each row of a table with the first.
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import type { PartialRequest } from "../../request/generate_request.ts";
-import { mean, median } from "./statistics.ts";
+import { meanOf } from "../mean_of.ts";
+import { median } from "./statistics.ts";
 import { completeRequest } from "../../request/complete_request.ts";
 
 export interface BenchRow {
@@ -70,7 +71,7 @@ export async function timeRuns(pipeline: Pipeline, options: TimeRunsOptions): Pr
       const drawn = [await time(row)];
       while (drawn.length < Math.round(before.passes / drawn[0]!.passes)) drawn.push(await time(row));
       const after = await time(reference);
-      speedups.push(mean([before.denoise, after.denoise]) / mean(drawn.map(({ denoise }) => denoise)));
+      speedups.push(meanOf([before.denoise, after.denoise]) / meanOf(drawn.map(({ denoise }) => denoise)));
       references.push(after);
       samples.push(...drawn);
     }

@@ -1,8 +1,9 @@
 // Chooses which error a calibration's weights minimise.
+import { meanOf } from "../mean_of.ts";
 import type { ModelCalibration, StoredCalibration } from "../../request/model_calibration.ts";
 import type { CalibrationBar } from "./calibration_bar.ts";
 import { PlanCosts } from "./plan_costs.ts";
-import { meanOf, type Trials, type TrialSet } from "./trials.ts";
+import type { Trials, TrialSet } from "./trials.ts";
 
 export type Objective = Pick<StoredCalibration, "guidedShare" | "feedback">;
 

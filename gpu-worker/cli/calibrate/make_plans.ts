@@ -1,4 +1,5 @@
 // Makes a calibration's step plans for one number of steps.
+import { meanOf } from "../mean_of.ts";
 import type { MeasuredPlan, MeasuredPlans } from "../../../sampler/mod.ts";
 import { parseCalibration } from "../../checkpoint/calibration_file.ts";
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
@@ -9,7 +10,7 @@ import { PlanCosts, SENSITIVITY_DRAWS } from "./plan_costs.ts";
 import { type PromptSets, trialSet } from "./prompt_sets.ts";
 import { storedRivals } from "./rival_plans.ts";
 import { searchPlans } from "./search_plans.ts";
-import { meanOf, type Trials } from "./trials.ts";
+import type { Trials } from "./trials.ts";
 
 export interface MakePlansOptions extends Pick<CalibrateArguments, "passes"> {
   /** Its plans for other numbers of steps are tried too. */

@@ -1,4 +1,5 @@
 // Predicts the error of step plans from a calibration, and finds the plans that it predicts to be best.
+import { meanOf } from "../mean_of.ts";
 import {
   CalibratedForecaster,
   findPlans,
@@ -8,7 +9,7 @@ import {
   stepCorrelations,
 } from "../../../sampler/mod.ts";
 import type { ModelCalibration } from "../../request/model_calibration.ts";
-import { meanOf, type Trials, type TrialSet } from "./trials.ts";
+import type { Trials, TrialSet } from "./trials.ts";
 
 /** Forecasts of this many different gaps are measured. */
 const GAPS = 8;

@@ -1,4 +1,5 @@
 // Draws with plans on trial and measures how near they come to every step in full.
+import { meanOf } from "../mean_of.ts";
 import type { ModelCalibration } from "../../request/model_calibration.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import type { PartialRequest } from "../../request/generate_request.ts";
@@ -154,8 +155,4 @@ function isBehind(values: readonly number[], incumbent: readonly number[]): bool
 /** Returns by how many dB `values` are better than an incumbent's on the same prompts, on average. */
 export function advantage(values: readonly number[], incumbent: readonly number[]): number {
   return meanOf(values.map((value, i) => value - incumbent[i]!));
-}
-
-export function meanOf(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

@@ -1,4 +1,5 @@
 // Rotary tables of Wan's positions (diffusers' WanRotaryPosEmbed): time, row and column of each patch.
+import { rotaryAngles } from "../../graph/layers/attention/rotary_angles.ts";
 
 export interface WanRotaryOptions {
   /** Frames of latents. */
@@ -17,16 +18,14 @@ export interface WanRotaryTables {
   sin: Float32Array<ArrayBuffer>;
 }
 
-const THETA = 10000;
-
 /**
- * Returns cosines and sines of the angles position * THETA^(-2i / dim), computed in float64 and rounded once.
+ * Returns cosines and sines of the angles (rotary_angles.ts), computed in float64 and rounded once.
  */
 export function wanRotaryTables({ frames, rows, columns, headDim }: WanRotaryOptions): WanRotaryTables {
   // Rows and columns use a third of a head each, rounded down to pairs. Time uses the rest.
   const sideDim = 2 * Math.floor(headDim / 6);
   const timeDim = headDim - 2 * sideDim;
-  const axes = [angles(frames, timeDim), angles(rows, sideDim), angles(columns, sideDim)];
+  const axes = [rotaryAngles(frames, timeDim), rotaryAngles(rows, sideDim), rotaryAngles(columns, sideDim)];
   const pairs = headDim / 2;
   const table = (wave: (angle: number) => number) => {
     const [byFrame, byRow, byColumn] = axes.map((axis) => axis.map((at) => Float32Array.from(at, wave)));
@@ -44,10 +43,4 @@ export function wanRotaryTables({ frames, rows, columns, headDim }: WanRotaryOpt
     return values;
   };
   return { cos: table(Math.cos), sin: table(Math.sin) };
-}
-
-/** Returns the angles of each position, [count][dim / 2]. */
-function angles(count: number, dim: number): Float64Array[] {
-  const frequencies = Float64Array.from({ length: dim / 2 }, (_, i) => 1 / THETA ** (2 * i / dim));
-  return Array.from({ length: count }, (_, position) => frequencies.map((frequency) => position * frequency));
 }

@@ -1,6 +1,7 @@
 // The layers beside convolutions with which AutoencoderKLWan's encoder halves sizes and frame rates.
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 import type { GraphBuilder, Value } from "../graph_builder.ts";
+import { joinSizes } from "../layers/convolution/join_sizes.ts";
 import type { WanVaeGraph } from "./wan_vae_blocks.ts";
 
 const FRAMES = 3;
@@ -15,9 +16,9 @@ export function intoPatches(graph: GraphBuilder, x: Value, patchSize: number): V
     outputs: 2,
   }) as [Value, Value];
   const side = graph.ints(patchSize);
-  const boxes = graph.node("Reshape", [x, joined(graph, [graph.ints(-1, 3), rows, side, columns, side])]);
+  const boxes = graph.node("Reshape", [x, joinSizes(graph, [graph.ints(-1, 3), rows, side, columns, side])]);
   const ordered = graph.node("Transpose", [boxes], { attributes: { perm: [0, 1, 5, 3, 2, 4] } });
-  return graph.node("Reshape", [ordered, joined(graph, [graph.ints(-1, 3 * patchSize ** 2), size])]);
+  return graph.node("Reshape", [ordered, joinSizes(graph, [graph.ints(-1, 3 * patchSize ** 2), size])]);
 }
 
 /**
@@ -74,7 +75,7 @@ export function averageShortcut(
   const side = graph.ints(space);
   const boxes = graph.node("Reshape", [
     frames,
-    joined(graph, [graph.ints(-1, time, from), rows, side, columns, side]),
+    joinSizes(graph, [graph.ints(-1, time, from), rows, side, columns, side]),
   ]);
   // [frames, time, channels, rows, y, columns, x] -> [frames, channels, time, y, x, rows, columns]
   const ordered = graph.node("Transpose", [boxes], { attributes: { perm: [0, 2, 1, 4, 6, 3, 5] } });
@@ -85,7 +86,7 @@ export function averageShortcut(
         `but ${from} channels become ${to}`,
     );
   }
-  const groups = graph.node("Reshape", [ordered, joined(graph, [graph.ints(-1, to, group), size])]);
+  const groups = graph.node("Reshape", [ordered, joinSizes(graph, [graph.ints(-1, to, group), size])]);
   return graph.node("ReduceMean", [groups, graph.ints(2)], { attributes: { keepdims: 0 } });
 }
 
@@ -103,8 +104,4 @@ function withZeros(graph: GraphBuilder, x: Value, first: Value | undefined): Val
 function divided(graph: GraphBuilder, x: Value, by: number): Value {
   const size = graph.node("Shape", [x], { attributes: { start: 2 }, dtype: "int64" });
   return by === 1 ? size : graph.node("Div", [size, graph.ints(by)]);
-}
-
-function joined(graph: GraphBuilder, parts: readonly Value[]): Value {
-  return graph.node("Concat", parts, { attributes: { axis: 0 } });
 }

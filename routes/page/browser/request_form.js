@@ -3,11 +3,13 @@
 import { ControlField } from "./control_field.js";
 import { VideoFields } from "./video_fields.js";
 import { clearFieldErrors, numberIn, showFieldError } from "./field_errors.js";
+import { FormInputs } from "./form_inputs.js";
 import { ImageField } from "./image_field.js";
 import { LastFrameField } from "./last_frame_field.js";
 import { MethodFields } from "./method_fields.js";
 import { ModelFields } from "./model_fields.js";
 import { ReferencesField } from "./references_field.js";
+import { SeedField } from "./seed_field.js";
 
 /** @import { ImageRequest, Model, SpectrumOptions } from "./wire.d.ts" */
 
@@ -41,11 +43,9 @@ const FIELDS = /** @type {const} */ ([
  * @property {[SpectrumOptions, SpectrumOptions]} methods
  */
 
-/** Drawn seeds are below: short enough to be read out. */
-const DRAWN_SEEDS = 1_000_000;
-
 export class RequestForm {
   #form;
+  #inputs;
   #first;
   #second;
   #model;
@@ -54,7 +54,7 @@ export class RequestForm {
   #references;
   #lastFrame;
   #video;
-  #lock;
+  #seed;
   /** @type {string | undefined} The model that the form was filled for, until the list of models has come. */
   #filledFor;
 
@@ -66,24 +66,17 @@ export class RequestForm {
    */
   constructor(form, { onChange, onModel }) {
     this.#form = form;
+    this.#inputs = new FormInputs(form);
     const changed = () => {
       this.#refresh();
       onChange();
     };
     this.#first = new MethodFields({ name: "method-a", method: "spectrum", onChange: changed });
     this.#second = new MethodFields({ name: "method-b", method: "none", onChange: changed });
-    this.#find("#first-method", HTMLElement).append(this.#first.element);
-    this.#find("#second-method", HTMLElement).append(this.#second.element);
-    this.#lock = this.#find("#lock", HTMLButtonElement);
-    this.#lock.addEventListener("click", () => {
-      this.#locked = !this.#locked;
-      changed();
-    });
-    this.#find("#dice", HTMLButtonElement).addEventListener("click", () => {
-      this.#input("seed").value = String(drawSeed());
-      changed();
-    });
-    this.#model = new ModelFields(this.#find("#models", HTMLElement), {
+    this.#inputs.find("#first-method", HTMLElement).append(this.#first.element);
+    this.#inputs.find("#second-method", HTMLElement).append(this.#second.element);
+    this.#seed = new SeedField(this.#inputs, { onChange: changed });
+    this.#model = new ModelFields(this.#inputs.find("#models", HTMLElement), {
       onChange: () => {
         this.#useDefaults({ onlyEmpty: false });
         this.#useReferencesSize();
@@ -92,22 +85,24 @@ export class RequestForm {
         onModel();
       },
     });
-    this.#video = new VideoFields(this.#find("#video-fields", HTMLElement));
-    this.#image = new ImageField(this.#find("#image-field", HTMLElement), {
+    this.#video = new VideoFields(this.#inputs.find("#video-fields", HTMLElement));
+    this.#image = new ImageField(this.#inputs.find("#image-field", HTMLElement), {
       onChange: changed,
       onSettings: (request) => {
         this.restore(request);
         changed();
       },
     });
-    this.#references = new ReferencesField(this.#find("#references-field", HTMLElement), {
+    this.#references = new ReferencesField(this.#inputs.find("#references-field", HTMLElement), {
       onChange: () => {
         this.#useReferencesSize();
         changed();
       },
     });
-    this.#lastFrame = new LastFrameField(this.#find("#last-frame-field", HTMLElement), { onChange: changed });
-    this.#control = new ControlField(this.#find("#control-field", HTMLElement), { onChange: changed });
+    this.#lastFrame = new LastFrameField(this.#inputs.find("#last-frame-field", HTMLElement), {
+      onChange: changed,
+    });
+    this.#control = new ControlField(this.#inputs.find("#control-field", HTMLElement), { onChange: changed });
     form.addEventListener("input", changed);
     this.#refresh();
   }
@@ -129,9 +124,9 @@ export class RequestForm {
     if (!this.model) return undefined;
     return {
       model: this.model.id,
-      fields: Object.fromEntries(FIELDS.map((name) => [name, this.#named(name).value])),
-      locked: this.#locked,
-      compare: this.#input("compare").checked,
+      fields: Object.fromEntries(FIELDS.map((name) => [name, this.#inputs.named(name).value])),
+      locked: this.#seed.locked,
+      compare: this.#inputs.input("compare").checked,
       strength: this.#image.value.strength,
       methods: [this.#first.value, this.#second.value],
     };
@@ -140,9 +135,11 @@ export class RequestForm {
   /** @param {FormState} state */
   set state({ model, fields, locked, compare, methods: [first, second] }) {
     this.#filledFor = model;
-    for (const name of FIELDS) this.#named(name).value = fields[name] ?? this.#named(name).value;
-    this.#locked = locked;
-    this.#input("compare").checked = compare;
+    for (const name of FIELDS) {
+      this.#inputs.named(name).value = fields[name] ?? this.#inputs.named(name).value;
+    }
+    this.#seed.locked = locked;
+    this.#inputs.input("compare").checked = compare;
     this.#first.value = first;
     this.#second.value = second;
     this.#refresh();
@@ -182,13 +179,13 @@ export class RequestForm {
     if (isLookedAt) this.#references.add([image]);
     else this.#image.value = { image };
     const field = isLookedAt ? "#references-field" : "#image-field";
-    this.#find(field, HTMLElement).scrollIntoView({ block: "nearest" });
+    this.#inputs.find(field, HTMLElement).scrollIntoView({ block: "nearest" });
   }
 
   /** Puts an image where a ControlNet takes one. @param {File} image */
   follow(image) {
     this.#control.file = image;
-    this.#find("#control-field", HTMLElement).scrollIntoView({ block: "nearest" });
+    this.#inputs.find("#control-field", HTMLElement).scrollIntoView({ block: "nearest" });
   }
 
   /** The model that is chosen. */
@@ -197,11 +194,11 @@ export class RequestForm {
   }
 
   set prompt(/** @type {string} */ prompt) {
-    this.#find("#prompt", HTMLTextAreaElement).value = prompt;
+    this.#inputs.find("#prompt", HTMLTextAreaElement).value = prompt;
   }
 
   get partialImages() {
-    return Number(this.#find("#partial_images", HTMLSelectElement).value);
+    return Number(this.#inputs.find("#partial_images", HTMLSelectElement).value);
   }
 
   /** Returns the methods' plans: one, or two to compare. They are empty as long as no model is known. */
@@ -221,22 +218,21 @@ export class RequestForm {
    * @returns {ImageRequest[]}
    */
   requests() {
-    const width = numberIn(this.#input("width"));
-    const height = numberIn(this.#input("height"));
-    const negative = this.#input("negative_prompt").value;
-    if (!this.#locked) this.#input("seed").value = String(drawSeed());
+    const width = numberIn(this.#inputs.input("width"));
+    const height = numberIn(this.#inputs.input("height"));
+    const negative = this.#inputs.input("negative_prompt").value;
     const count = this.#count;
     const model = this.model?.id;
     const shared = withoutUndefined({
-      prompt: this.#find("#prompt", HTMLTextAreaElement).value.trim(),
+      prompt: this.#inputs.find("#prompt", HTMLTextAreaElement).value.trim(),
       model,
       n: count > 1 ? count : undefined,
-      seed: numberIn(this.#input("seed")) ?? drawSeed(),
-      steps: numberIn(this.#input("steps")),
+      seed: this.#seed.next(),
+      steps: numberIn(this.#inputs.input("steps")),
       size: width === undefined || height === undefined ? undefined : `${width}x${height}`,
       negative_prompt: negative === "" ? undefined : negative,
-      guidance_scale: numberIn(this.#input("guidance_scale")),
-      true_cfg_scale: numberIn(this.#input("true_cfg_scale")),
+      guidance_scale: numberIn(this.#inputs.input("guidance_scale")),
+      true_cfg_scale: numberIn(this.#inputs.input("true_cfg_scale")),
       ...this.#image.value,
       ...this.#references.value,
       ...this.#lastFrame.value,
@@ -256,7 +252,7 @@ export class RequestForm {
     this.#control.value = request;
     this.#video.value = request;
     this.prompt = request.prompt;
-    this.#locked = true;
+    this.#seed.locked = true;
     const values = { ...request, n: 1, width, height };
     for (
       const name of /** @type {const} */ ([
@@ -270,9 +266,9 @@ export class RequestForm {
         "true_cfg_scale",
       ])
     ) {
-      this.#input(name).value = String(values[name] ?? "");
+      this.#inputs.input(name).value = String(values[name] ?? "");
     }
-    this.#input("compare").checked = false;
+    this.#inputs.input("compare").checked = false;
     this.#first.value = request.spectrum;
     this.#refresh();
   }
@@ -286,25 +282,25 @@ export class RequestForm {
   showError({ message, param }, { run = 0 } = {}) {
     const root = param?.startsWith("spectrum") ? this.#active()[run]?.element : this.#form;
     const shown = param !== undefined && root !== undefined && showFieldError(root, { param, message });
-    if (!shown) this.#find("#form-error", HTMLElement).textContent = message;
+    if (!shown) this.#inputs.find("#form-error", HTMLElement).textContent = message;
   }
 
   clearErrors() {
     clearFieldErrors(this.#form);
-    this.#find("#form-error", HTMLElement).textContent = "";
+    this.#inputs.find("#form-error", HTMLElement).textContent = "";
   }
 
   #active() {
-    return this.#input("compare").checked ? [this.#first, this.#second] : [this.#first];
+    return this.#inputs.input("compare").checked ? [this.#first, this.#second] : [this.#first];
   }
 
   #refresh() {
-    const compare = this.#input("compare").checked;
+    const compare = this.#inputs.input("compare").checked;
     this.#first.title = compare ? "First method" : "";
     this.#second.title = "Second method";
-    this.#find("#second-method", HTMLElement).hidden = !compare;
+    this.#inputs.find("#second-method", HTMLElement).hidden = !compare;
     const { model } = this;
-    const steps = Math.min(numberIn(this.#input("steps")) ?? model?.defaults?.steps ?? 50, 1000);
+    const steps = Math.min(numberIn(this.#inputs.input("steps")) ?? model?.defaults?.steps ?? 50, 1000);
     this.#image.model = model;
     this.#references.model = model;
     this.#lastFrame.model = model;
@@ -317,22 +313,13 @@ export class RequestForm {
       fields.run = { steps, skipped };
     }
     // Videos come one by one.
-    this.#input("n").closest(".field")?.toggleAttribute("hidden", model?.video !== undefined);
+    this.#inputs.input("n").closest(".field")?.toggleAttribute("hidden", model?.video !== undefined);
   }
 
   /** Pictures to make. */
   get #count() {
     if (this.model?.video !== undefined) return 1;
-    return Math.max(Math.trunc(numberIn(this.#input("n")) ?? 1), 1);
-  }
-
-  /** Whether each run has the seed of the last one. */
-  get #locked() {
-    return this.#lock.getAttribute("aria-pressed") === "true";
-  }
-
-  set #locked(locked) {
-    this.#lock.setAttribute("aria-pressed", String(locked));
+    return Math.max(Math.trunc(numberIn(this.#inputs.input("n")) ?? 1), 1);
   }
 
   /** Chooses the model's own method, unless options were typed for another. */
@@ -349,7 +336,7 @@ export class RequestForm {
     // Lengths of one model mean nothing to another; open, they are each one's own.
     if (!onlyEmpty) this.#video.value = {};
     for (const [name, value] of Object.entries(values)) {
-      const input = this.#input(name);
+      const input = this.#inputs.input(name);
       if (!onlyEmpty || input.value === "") input.value = value === undefined ? "" : String(value);
     }
   }
@@ -359,40 +346,12 @@ export class RequestForm {
     const { width, height } = this.model?.defaults ?? {};
     if (width === undefined || height === undefined) return;
     const [own, open] = [[String(width), String(height)], ["", ""]];
-    const inputs = [this.#input("width"), this.#input("height")];
+    const inputs = [this.#inputs.input("width"), this.#inputs.input("height")];
     const isOpen = this.model?.references !== undefined && this.#references.files.length > 0;
     const [from, to] = isOpen ? [own, open] : [open, own];
     if (!inputs.every((input, index) => input.value === from[index])) return;
     for (const [index, input] of inputs.entries()) input.value = to[index] ?? "";
   }
-
-  /** @param {string} name */
-  #input(name) {
-    return this.#find(`#${name}`, HTMLInputElement);
-  }
-
-  /** @param {string} name */
-  #named(name) {
-    return /** @type {HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement} */ (
-      this.#find(`#${name}`, HTMLElement)
-    );
-  }
-
-  /**
-   * @template {Element} T
-   * @param {string} selector
-   * @param {abstract new (...args: never[]) => T} type
-   * @returns {T}
-   */
-  #find(selector, type) {
-    const found = this.#form.querySelector(selector);
-    if (!(found instanceof type)) throw new TypeError(`Cannot use the form as it has no '${selector}'`);
-    return found;
-  }
-}
-
-function drawSeed() {
-  return Math.floor(Math.random() * DRAWN_SEEDS);
 }
 
 /**

@@ -2,7 +2,8 @@
 // changes it little.
 import process from "node:process";
 import { DTYPE_BYTES } from "../../../gpu-worker/runtime/dtype.ts";
-import { mean, median } from "../../../gpu-worker/cli/bench/statistics.ts";
+import { meanOf } from "../../../gpu-worker/cli/mean_of.ts";
+import { median } from "../../../gpu-worker/cli/bench/statistics.ts";
 import { encodeImage } from "../../../gpu-worker/media/encode_image.ts";
 import type { DecodedImage } from "../../../gpu-worker/media/decoded_image.ts";
 import { describeModel } from "../../../gpu-worker/model/describe_model.ts";
@@ -51,7 +52,7 @@ export async function timeSteps(folder: string, signal: AbortSignal): Promise<St
   const full = times.filter(({ kind }) => kind === "full").map(({ ms }) => ms);
   // The first gap's forecasts touch their memory for the first time.
   const later = times.slice(kinds.indexOf("full", kinds.indexOf("forecast")));
-  const forecast = mean(later.filter(({ kind }) => kind === "forecast").map(({ ms }) => ms));
+  const forecast = meanOf(later.filter(({ kind }) => kind === "forecast").map(({ ms }) => ms));
   return {
     steps,
     passes,

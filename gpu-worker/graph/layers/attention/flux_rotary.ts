@@ -1,5 +1,6 @@
 // Rotary tables of FLUX's and Chroma's positions (diffusers' FluxPosEmbed on
 // FluxPipeline's text and image ids).
+import { rotaryAngles } from "./rotary_angles.ts";
 
 /** Rows and columns of image tokens: latent height / 2 and latent width / 2. */
 export interface TokenGrid {
@@ -21,10 +22,8 @@ export interface FluxRotaryTables {
   sin: Float32Array<ArrayBuffer>;
 }
 
-const THETA = 10000;
-
 /**
- * Returns cosines and sines of the angles position * THETA^(-2i / dim), computed in float64 and rounded once.
+ * Returns cosines and sines of the angles (rotary_angles.ts), computed in float64 and rounded once.
  * Text tokens are not rotated.
  */
 export function fluxRotaryTables(
@@ -33,8 +32,11 @@ export function fluxRotaryTables(
   const [imageDim, rowDim, columnDim] = axesDims as [number, number, number];
   const grids = [{ height, width }, ...references];
   const longest = (side: keyof TokenGrid) => Math.max(...grids.map((grid) => grid[side]));
-  const images = angles(2, imageDim);
-  const [rows, columns] = [angles(longest("height"), rowDim), angles(longest("width"), columnDim)];
+  const images = rotaryAngles(2, imageDim);
+  const [rows, columns] = [
+    rotaryAngles(longest("height"), rowDim),
+    rotaryAngles(longest("width"), columnDim),
+  ];
   const pairs = (imageDim + rowDim + columnDim) / 2;
   const tokens = grids.reduce((sum, grid) => sum + grid.height * grid.width, textTokens);
   const table = (wave: (angle: number) => number) => {
@@ -54,10 +56,4 @@ export function fluxRotaryTables(
     return values;
   };
   return { cos: table(Math.cos), sin: table(Math.sin) };
-}
-
-/** Returns the angles of each position, [count][dim / 2]. */
-function angles(count: number, dim: number): Float64Array[] {
-  const frequencies = Float64Array.from({ length: dim / 2 }, (_, i) => 1 / THETA ** (2 * i / dim));
-  return Array.from({ length: count }, (_, position) => frequencies.map((frequency) => position * frequency));
 }

@@ -1,6 +1,7 @@
 // Converts a video's latents to tokens and back in boxes of time, rows and columns: the strided Conv3d of
 // diffusers' video transformers, and the orders in which they write patches.
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
+import { joinSizes } from "./join_sizes.ts";
 import type { GridTokens } from "../head/grid_tokens.ts";
 
 /** Sizes of a patch in latents: frames, rows and columns. */
@@ -36,7 +37,7 @@ export function videoPatches(
     attributes: { axis: 0, num_outputs: 3 },
     outputs: 3,
   });
-  const boxes = concat(graph, [
+  const boxes = joinSizes(graph, [
     graph.ints(0, channels),
     frames!,
     graph.ints(time),
@@ -74,13 +75,9 @@ export function joinVideoPatches(
   const { values, perm } = channel === "first"
     ? { values: [channels, time, height, width], perm: [0, 4, 1, 5, 2, 6, 3, 7] }
     : { values: [time, height, width, channels], perm: [0, 7, 1, 4, 2, 5, 3, 6] };
-  const boxes = concat(graph, [graph.ints(0), grid, graph.ints(...values)]);
+  const boxes = joinSizes(graph, [graph.ints(0), grid, graph.ints(...values)]);
   const split = graph.node("Reshape", [graph.cast(tokens, "float32"), boxes]);
   const ordered = graph.node("Transpose", [split], { attributes: { perm } });
   const sizes = graph.node("Mul", [grid, graph.ints(time, height, width)]);
-  return graph.node("Reshape", [ordered, concat(graph, [graph.ints(0, channels), sizes])]);
-}
-
-function concat(graph: GraphBuilder, parts: readonly Value[]): Value {
-  return graph.node("Concat", parts, { attributes: { axis: 0 } });
+  return graph.node("Reshape", [ordered, joinSizes(graph, [graph.ints(0, channels), sizes])]);
 }

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import sharp from "sharp";
 import { readMetadata } from "../../../../gpu-worker/media/metadata/read_metadata.ts";
 import { runTask, startTask } from "../run_task.ts";
+import { filesIn } from "./files_in.ts";
 
 let folder: string;
 before(() => {
@@ -13,7 +14,6 @@ before(() => {
 after(() => Deno.removeSync(folder, { recursive: true }));
 
 const QUICK = ["--steps", "4", "--method", "none"];
-const filesIn = (path: string) => [...Deno.readDirSync(path)].map(({ name }) => name).sort();
 
 async function generate(...args: string[]) {
   const result = await runTask("generate", args);

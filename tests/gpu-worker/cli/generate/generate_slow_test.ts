@@ -6,14 +6,13 @@ import { readSafetensorsHeader } from "../../../../gpu-worker/checkpoint/safeten
 import { goldenPath } from "../../../goldens/golden.ts";
 import { skipWithout } from "../../../installed.ts";
 import { runTask, startTask } from "../run_task.ts";
+import { filesIn } from "./files_in.ts";
 
 let folder: string;
 before(() => {
   folder = Deno.makeTempDirSync();
 });
 after(() => Deno.removeSync(folder, { recursive: true }));
-
-const filesIn = (path: string) => [...Deno.readDirSync(path)].map(({ name }) => name).sort();
 
 describe("deno task generate", () => {
   it("makes each of n pictures as its seed alone would, and dumps their tensors", async () => {

@@ -2,7 +2,6 @@
 // the encoders of prompt and image, and requests and checkpoints that do not fit.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
 import { encodeHunyuanVideoImagePrompt } from "../../../../gpu-worker/families/hunyuan_video/encode_hunyuan_video_image_prompt.ts";
 import { hunyuanVideoFrameEncoderGraph } from "../../../../gpu-worker/families/hunyuan_video/hunyuan_video_frame_encoder.ts";
 import type { HunyuanVideoImageCheckpoint } from "../../../../gpu-worker/families/hunyuan_video/hunyuan_video_image_checkpoint.ts";
@@ -13,7 +12,7 @@ import { readModel } from "../../../../gpu-worker/model/read_model.ts";
 import type { LoadedText } from "../../../../gpu-worker/pipeline/family.ts";
 import type { Pipeline } from "../../../../gpu-worker/pipeline/pipeline.ts";
 import { completeRequest } from "../../../../gpu-worker/request/complete_request.ts";
-import { type FrameImage, requireFrames } from "../../../../gpu-worker/request/video_frames.ts";
+import { requireFrames } from "../../../../gpu-worker/request/video_frames.ts";
 import { Runtime } from "../../../../gpu-worker/runtime/mod.ts";
 import { openTokenizer } from "../../../../gpu-worker/text/tokenizer/tokenizer.ts";
 import { latentsOf } from "../../../../gpu-worker/vae/video_size.ts";
@@ -21,6 +20,7 @@ import { goldenPath, loadGoldens, maxError } from "../../../goldens/golden.ts";
 import { Twin } from "../../checkpoint/single_file/twin.ts";
 import { component } from "../../graph/component.ts";
 import { runGraph } from "../../graph/run_graph.ts";
+import { FIRST, LAST } from "../given_frames.ts";
 import { ChangedCheckpoint } from "../../pipeline/changed_checkpoint.ts";
 import { assertReference, generateReference, referenceCalls } from "../../pipeline/reference_call.ts";
 
@@ -28,14 +28,6 @@ import { assertReference, generateReference, referenceCalls } from "../../pipeli
 const HIDDEN = { "tiny-concat": 4, "tiny-replace": 0 };
 /** Both sides compute a few layers in float32. */
 const TOLERANCE = 2e-5;
-
-const FIRST = frame("first", { width: 45, height: 31 });
-const LAST = frame("last", { width: 64, height: 40 });
-
-function frame(name: string, size: { width: number; height: number }): FrameImage {
-  const bytes = Deno.readFileSync(goldenPath(`frames/${name}.png`));
-  return { ...size, file: { bytes, sha256: createHash("sha256").update(bytes).digest("hex") } };
-}
 
 for (const [name, hidden] of Object.entries(HIDDEN)) {
   const folder = `hunyuan_video/${name}`;

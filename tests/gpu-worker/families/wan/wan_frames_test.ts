@@ -2,7 +2,6 @@
 // of the frames, and requests whose frames do not fit the model.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
 import { createBatch } from "../../../../gpu-worker/denoiser/picture_batch.ts";
 import { decodeFrame } from "../../../../gpu-worker/media/decode_frame.ts";
 import { describeModel } from "../../../../gpu-worker/model/describe_model.ts";
@@ -16,6 +15,7 @@ import { prepareWanFrames } from "../../../../gpu-worker/families/wan/prepare_wa
 import type { WanCheckpoint, WanGraphs } from "../../../../gpu-worker/families/wan/wan_checkpoint.ts";
 import { latentsOf } from "../../../../gpu-worker/vae/video_size.ts";
 import { goldenPath, loadGoldens, maxError } from "../../../goldens/golden.ts";
+import { FIRST, LAST } from "../given_frames.ts";
 import { ChangedCheckpoint } from "../../pipeline/changed_checkpoint.ts";
 import {
   assertReference,
@@ -35,14 +35,6 @@ const CHECKPOINTS = {
   "frames/tiny-a14b": "frames/tiny-a14b",
   "frames/ti2v": "wan/tiny-ti2v",
 };
-
-const FIRST = frame("first", { width: 45, height: 31 });
-const LAST = frame("last", { width: 64, height: 40 });
-
-function frame(name: string, size: { width: number; height: number }): FrameImage {
-  const bytes = Deno.readFileSync(goldenPath(`frames/${name}.png`));
-  return { ...size, file: { bytes, sha256: createHash("sha256").update(bytes).digest("hex") } };
-}
 
 function framesOf({ last_image: isLast }: { last_image?: boolean }) {
   return { firstFrame: FIRST, ...isLast && { lastFrame: LAST } };

@@ -9,10 +9,9 @@ import { linear } from "../../../../gpu-worker/graph/layers/dense/linear.ts";
 import { encodeSafetensors } from "../../../../gpu-worker/media/encode_safetensors.ts";
 import { WeightStore } from "../../../../gpu-worker/session/weight_store.ts";
 import { runGraph } from "../run_graph.ts";
+import { numbers } from "./numbers.ts";
 
 const [ROWS, OUT, IN, RANK] = [5, 24, 64, 4];
-const numbers = (count: number, seed: number) =>
-  Float32Array.from({ length: count }, (_, i) => (Math.sin((i + 1) * seed) * 43758.5453) % 1);
 const TENSORS = {
   "layer.weight": { dims: [OUT, IN], data: numbers(OUT * IN, 12.9898) },
   "integers.weight": {

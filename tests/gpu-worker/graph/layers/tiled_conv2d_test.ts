@@ -11,13 +11,11 @@ import { tileMatrices } from "../../../../gpu-worker/graph/layers/convolution/ti
 import { tiledConv2d } from "../../../../gpu-worker/graph/layers/convolution/tiled_conv2d.ts";
 import { encodeSafetensors } from "../../../../gpu-worker/media/encode_safetensors.ts";
 import { runGraph } from "../run_graph.ts";
+import { numbers } from "./numbers.ts";
 
 /** Largest difference over the largest result: rounding of a hundred sums, which tiles magnify five times. */
 const TOLERANCE = 5e-6;
 const [IN, OUT] = [24, 20];
-
-const numbers = (count: number, seed: number) =>
-  Float32Array.from({ length: count }, (_, i) => (Math.sin((i + 1) * seed) * 43758.5453) % 1);
 
 let folder: string;
 beforeEach(() => void (folder = Deno.makeTempDirSync()));
