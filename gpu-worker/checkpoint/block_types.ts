@@ -1,5 +1,5 @@
-// GGUF's types of weights in blocks (ggml.h). A block holds its elements' bits and
-// the scales that they share.
+// Types of weights in blocks. A block of GGUF (ggml.h) holds its elements' bits and the scales that they
+// share. A block of ComfyUI holds bits alone: its scales are in a tensor of their own (scaled_blocks.ts).
 
 /** Number of elements in a block, and its size in bytes. */
 export interface BlockLayout {
@@ -18,6 +18,20 @@ export const BLOCK_TYPES = {
   Q4_K: { elements: 256, bytes: 144 },
   Q5_K: { elements: 256, bytes: 176 },
   Q6_K: { elements: 256, bytes: 210 },
+  NVFP4: { elements: 16, bytes: 8 },
+  MXFP8: { elements: 32, bytes: 32 },
+  INT8: { elements: 1, bytes: 1 },
+  INT8_CONVROT: { elements: 1, bytes: 1 },
 } as const satisfies Record<string, BlockLayout>;
 
 export type BlockType = keyof typeof BLOCK_TYPES;
+
+/** ComfyUI's types. */
+export type ScaledBlockType = "NVFP4" | "MXFP8" | "INT8" | "INT8_CONVROT";
+/** GGUF's types. */
+export type GgufBlockType = Exclude<BlockType, ScaledBlockType>;
+
+/** Returns whether the scales of such blocks lie in a tensor of their own. */
+export function isScaledBlockType(type: BlockType): type is ScaledBlockType {
+  return type === "NVFP4" || type === "MXFP8" || type === "INT8" || type === "INT8_CONVROT";
+}

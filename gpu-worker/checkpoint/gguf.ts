@@ -2,7 +2,7 @@
 // The data stays on disk. Every count, length and offset is checked before it is used.
 import { showValue } from "../../sampler/mod.ts";
 import { type DType, DTYPE_BYTES } from "../runtime/dtype.ts";
-import { BLOCK_TYPES, type BlockType } from "./block_types.ts";
+import { BLOCK_TYPES, type GgufBlockType } from "./block_types.ts";
 import { HeaderReader } from "./header_reader.ts";
 import type { WeightEntry } from "./weight_entry.ts";
 
@@ -19,7 +19,7 @@ const MAX_ALIGNMENT = 65_536;
 const MAX_DEPTH = 4;
 
 /** ggml's number of a type -> the type. */
-const TYPES: Readonly<Record<number, DType | BlockType>> = {
+const TYPES: Readonly<Record<number, DType | GgufBlockType>> = {
   0: "float32",
   1: "float16",
   2: "Q4_0",
@@ -37,6 +37,25 @@ const TYPES: Readonly<Record<number, DType | BlockType>> = {
   27: "int64",
   28: "float64",
   30: "bfloat16",
+};
+
+/** Names of types that are refused. */
+const OTHER_TYPES: Readonly<Record<number, string>> = {
+  9: "Q8_1",
+  15: "Q8_K",
+  16: "IQ2_XXS",
+  17: "IQ2_XS",
+  18: "IQ3_XXS",
+  19: "IQ1_S",
+  20: "IQ4_NL",
+  21: "IQ3_S",
+  22: "IQ2_S",
+  23: "IQ4_XS",
+  29: "IQ1_M",
+  34: "TQ1_0",
+  35: "TQ2_0",
+  39: "MXFP4",
+  40: "NVFP4",
 };
 
 /** Bytes of a scalar field by its number. 8 is a string, 9 an array. */
@@ -129,7 +148,7 @@ function headsOf(
 
 interface Declared {
   shape: number[];
-  type: DType | BlockType;
+  type: DType | GgufBlockType;
   /** Bytes after the beginning of the data. */
   offset: number;
 }
@@ -143,8 +162,9 @@ function readTensor(header: HeaderReader, name: string): Declared {
   const code = header.uint32();
   const type = TYPES[code];
   if (type === undefined) {
+    const name = OTHER_TYPES[code] === undefined ? "" : `in ${OTHER_TYPES[code]}, `;
     throw refuse(
-      `is of ggml's type ${code}, which is not supported: known are F32, F16, BF16, ` +
+      `is ${name}of ggml's type ${code}, which is not supported: known are F32, F16, BF16, ` +
         "Q4_0 to Q8_0 and Q2_K to Q6_K",
     );
   }
@@ -167,7 +187,7 @@ function entry(
   const elements = product(tensor.shape);
   const isBlocks = type in BLOCK_TYPES;
   const layout = isBlocks
-    ? BLOCK_TYPES[type as BlockType]
+    ? BLOCK_TYPES[type as GgufBlockType]
     : { elements: 1, bytes: DTYPE_BYTES[type as DType] };
   const columns = tensor.shape.at(-1) ?? 1;
   if (columns % layout.elements !== 0) {
@@ -196,7 +216,7 @@ function entry(
     shape: original ?? tensor.shape,
     offset: start + offset,
     byteLength,
-    ...isBlocks && { blocks: type as BlockType },
+    ...isBlocks && { blocks: type as GgufBlockType },
   };
 }
 

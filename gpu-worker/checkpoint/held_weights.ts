@@ -36,7 +36,10 @@ export function resolveWeights(
   return bytes > LARGEST_SHARE * memoryBytes ? "int8" : "as-stored";
 }
 
-function bytesOf({ shape, blocks, byteLength }: WeightEntry, dtype: DType): number {
-  if (blocks !== undefined) return byteLength;
-  return shape.reduce((product, n) => product * n, DTYPE_BYTES[dtype]);
+function bytesOf({ shape, blocks }: WeightEntry, dtype: DType): number {
+  const exact = blocks && exactQuantization(blocks);
+  const bytes = exact === undefined
+    ? DTYPE_BYTES[dtype]
+    : exact.bits / 8 + DTYPE_BYTES.float32 / exact.blockSize;
+  return shape.reduce((product, n) => product * n, bytes);
 }

@@ -1,8 +1,9 @@
 // Reads the names and places of a file's tensors, whatever the file's format. The bytes stay where they are.
 import { CheckpointError } from "./checkpoint_error.ts";
+import { comfyFormatsOf } from "./comfy_formats.ts";
+import { foldScales } from "./fold_scales.ts";
 import { GGUF_MAGIC, readGguf } from "./gguf.ts";
 import { readSafetensorsHeader } from "./safetensors.ts";
-import { foldScales } from "./scaled_fp8.ts";
 import type { WeightEntry } from "./weight_entry.ts";
 
 /**
@@ -10,7 +11,8 @@ import type { WeightEntry } from "./weight_entry.ts";
  * @throws {CheckpointError} if the file is missing, truncated, malformed or a pickle.
  */
 export function readTensors(path: string): Map<string, WeightEntry> {
-  return foldScales(path, readStoredTensors(path));
+  const tensors = readStoredTensors(path);
+  return foldScales(path, tensors, { formats: comfyFormatsOf(path) });
 }
 
 /**

@@ -19,6 +19,8 @@ const DTYPES: Record<string, DType> = {
   BF16: "bfloat16",
   F8_E4M3: "float8_e4m3fn",
   F8_E5M2: "float8_e5m2",
+  // A power of two. Only as a scale of blocks, whose reader knows what it means.
+  F8_E8M0: "uint8",
   I64: "int64",
   I32: "int32",
   I8: "int8",

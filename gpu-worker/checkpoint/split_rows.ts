@@ -19,10 +19,13 @@ export function splitRows(entry: WeightEntry, counts: readonly number[]): Weight
     );
   }
   let offset = entry.offset;
+  let firstRow = entry.scales?.firstRow ?? 0;
   return counts.map((count) => {
     const byteLength = count * rowBytes;
-    const part = { ...entry, shape: [count, ...rest], offset, byteLength };
+    const scales = entry.scales && { ...entry.scales, firstRow };
+    const part = { ...entry, shape: [count, ...rest], offset, byteLength, ...scales && { scales } };
     offset += byteLength;
+    firstRow += count;
     return part;
   });
 }

@@ -16,14 +16,31 @@ export interface WeightEntry extends SafetensorsEntry {
   readonly order?: "swapped" | "transposed" | "identity" | "paired" | "zeros";
   /** Rows of a head, where `order` is "paired". */
   readonly headRows?: number;
-  /** GGUF's block type of the bytes; `dtype` is then the decoded numbers' type. @default plain numbers */
+  /** Block type of the bytes; `dtype` is then the decoded numbers' type. @default plain numbers */
   readonly blocks?: BlockType;
-  /** Factor of every element, in files with scaled fp8. @default 1 */
+  /** Factor of every element, in files with scaled numbers. @default 1 */
   readonly scale?: number;
+  /** Factors of rows, or of blocks in them, that the file keeps in another tensor. @default none */
+  readonly scales?: Scales;
+  /** Columns of each group that ComfyUI's ConvRot has rotated, where `blocks` says so. */
+  readonly rotation?: number;
   /** How linear layers hold the tensor. Other layers ignore it. @default as stored */
   readonly quantization?: Quantization;
   /** LoRA changes that graphs add to the tensor. @default none */
   readonly additions?: readonly Addition[];
+}
+
+/**
+ * Factors of a tensor's numbers. They count rows as the file orders them: a tensor that is a part of the
+ * file's one, or has them in another order, has those of its rows in the file.
+ */
+export interface Scales {
+  /** One number for each row; or, where the tensor is in blocks, for each block (scaled_blocks.ts). */
+  readonly tensor: WeightEntry;
+  /** Row of the file's tensor with which this one begins. */
+  readonly firstRow: number;
+  /** Factor of the scales themselves. @default 1 */
+  readonly factor?: number;
 }
 
 /** Whole numbers of `bits` bits, with a float32 scale for each block of a row. */

@@ -3,8 +3,9 @@
 import { dirname, join } from "node:path";
 import { showValue } from "../../sampler/mod.ts";
 import { CheckpointError } from "./checkpoint_error.ts";
+import { comfyFormatsOf } from "./comfy_formats.ts";
+import { foldScales } from "./fold_scales.ts";
 import { readStoredTensors, readTensors } from "./read_tensors.ts";
-import { foldScales } from "./scaled_fp8.ts";
 import type { WeightEntry, Weights } from "./weight_entry.ts";
 
 export type {
@@ -13,6 +14,7 @@ export type {
   KroneckerFactor,
   LowRankAddition,
   Quantization,
+  Scales,
   WeightEntry,
   Weights,
   WholeAddition,
@@ -39,7 +41,9 @@ export function openWeights(folder: string, stem: string): Weights {
   if (file.endsWith(".safetensors")) return readTensors(index);
   const weightMap = readIndex(index);
   const weights = new Map<string, WeightEntry>();
+  const formats = new Map<string, unknown>();
   for (const shard of new Set(weightMap.values())) {
+    for (const [module, format] of comfyFormatsOf(join(dirname(index), shard))) formats.set(module, format);
     for (const [name, entry] of readStoredTensors(join(dirname(index), shard))) {
       if (weightMap.get(name) === shard) weights.set(name, entry);
     }
@@ -51,7 +55,7 @@ export function openWeights(folder: string, stem: string): Weights {
       );
     }
   }
-  return foldScales(index, weights);
+  return foldScales(index, weights, { formats });
 }
 
 /** Returns the file, or the index of shards, that `openWeights` would open; undefined if there is none. */

@@ -1,6 +1,7 @@
 // A checkpoint's tensor as a value of a graph: in diffusers' order, with its scale and its LoRAs. Everything
 // is computed from constants, which ONNX Runtime folds at load.
 import type { WeightEntry } from "../checkpoint/weights.ts";
+import { DTYPE_BYTES } from "../runtime/dtype.ts";
 import type { Emitter } from "./emitter.ts";
 import { kroneckerMatrix } from "./kronecker_product.ts";
 import type { Value } from "./value.ts";
@@ -44,10 +45,27 @@ function scaled(graph: Emitter, source: WeightSource): Value {
   return graph.node("Mul", [graph.cast(weight, "float32"), graph.scalar(scale, "float32")]);
 }
 
+/** Emits the tensor in the file's order, in float32 if its rows have scales. */
+function inFileOrder(graph: Emitter, { name, entry, external }: WeightSource): Value {
+  const value = external(name, entry);
+  const { scales, blocks, shape: [rows = 0, ...rest] } = entry;
+  // Blocks are decoded with their scales.
+  if (scales === undefined || blocks !== undefined) return value;
+  const { tensor, firstRow } = scales;
+  const bytes = DTYPE_BYTES[tensor.dtype];
+  const factors = external(`${name} row scales`, {
+    ...tensor,
+    shape: [rows, ...rest.map(() => 1)],
+    offset: tensor.offset + firstRow * bytes,
+    byteLength: rows * bytes,
+  });
+  return graph.node("Mul", [graph.cast(value, "float32"), graph.cast(factors, "float32")]);
+}
+
 /** Emits the tensor in diffusers' order. */
 function ordered(graph: Emitter, { name, entry, external }: WeightSource): Value {
   const { order, shape } = entry;
-  if (order === undefined) return external(name, entry);
+  if (order === undefined) return inFileOrder(graph, { name, entry, external });
   const [rows = 0, columns = 0] = shape;
   if (order === "zeros") return graph.node("ConstantOfShape", [graph.ints(rows)], { dtype: "float32" });
   if (order === "identity") {
@@ -56,7 +74,7 @@ function ordered(graph: Emitter, { name, entry, external }: WeightSource): Value
   }
   // No operator here takes fp8.
   const movable = (entry: WeightEntry) => {
-    const value = external(name, entry);
+    const value = inFileOrder(graph, { name, entry, external });
     return value.dtype.startsWith("float8") ? graph.cast(value) : value;
   };
   if (order === "transposed") {

@@ -123,13 +123,22 @@ function isWhole(path: string, { byteLength }: Conversion): boolean {
 function keyOf({ tensors }: Conversion): string {
   const hash = createHash("sha256").update(`${FORMAT}`);
   const digests = new Map<string, string>();
-  for (const { source, quantization, offset, scalesOffset } of tensors) {
-    const { path, shape, dtype, blocks, scale, order } = source;
+  const digestOf = (path: string) => {
     const digest = digests.get(path) ?? fileDigest(path);
     digests.set(path, digest);
+    return digest;
+  };
+  for (const { source, quantization, offset, scalesOffset } of tensors) {
+    const { path, shape, dtype, blocks, scale, scales, rotation, order } = source;
+    const digest = digestOf(path);
     const place = [digest, source.offset, offset, scalesOffset, shape, dtype, blocks, scale, order];
     const layout = quantization?.wholeRows ? ["by columns"] : [];
-    hash.update(JSON.stringify([...place, quantization?.bits, quantization?.blockSize, ...layout]));
+    const beside = scales &&
+      [digestOf(scales.tensor.path), scales.tensor.offset, scales.firstRow, scales.factor];
+    const others = scales || rotation ? [beside, rotation] : [];
+    hash.update(
+      JSON.stringify([...place, quantization?.bits, quantization?.blockSize, ...layout, ...others]),
+    );
   }
   return hash.digest("hex").slice(0, 32);
 }

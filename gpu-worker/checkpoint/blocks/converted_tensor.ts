@@ -1,8 +1,10 @@
 // A tensor that is rewritten before ONNX Runtime can use it, and the writing of it.
 import type { Quantization, WeightEntry } from "../weight_entry.ts";
+import { isScaledBlockType } from "../block_types.ts";
 import { exactQuantization, repackBlocks } from "./repack_blocks.ts";
-import { quantizeBlocks } from "./quantize_blocks.ts";
-import { readRowBytes, readRows, rowsOf, rowsOfBlocks } from "./read_rows.ts";
+import { type BlockRows, quantizeBlocks } from "./quantize_blocks.ts";
+import { readRowBytes, readRows, readRowScales, type RowRange, rowsOf, rowsOfBlocks } from "./read_rows.ts";
+import { repackScaledBlocks } from "./scaled_blocks.ts";
 
 /** A tensor of a checkpoint, and its place in the file of converted weights. */
 export interface ConvertedTensor {
@@ -38,7 +40,7 @@ export async function writeConverted(
       continue;
     }
     const { data, scales } = isExact
-      ? repackBlocks(readRowBytes(file, source, range), source.blocks!)
+      ? repack(file, { source, range, quantization })
       : quantizeBlocks(readRows(file, source, range), quantization);
     const { bits, blockSize, wholeRows } = quantization;
     await writeAt(target, scalesOffset + from * columns / blockSize * 4, scales);
@@ -46,6 +48,19 @@ export async function writeConverted(
     else putColumns(byColumns, data, { from, rows, columns });
   }
   if (quantization?.wholeRows) await writeAt(target, offset, byColumns);
+}
+
+/** Rewrites the file's own blocks. */
+function repack(
+  file: Deno.FsFile,
+  { source, range, quantization }: { source: WeightEntry; range: RowRange; quantization: Quantization },
+): BlockRows {
+  const { blocks: type, scale } = source;
+  const bytes = readRowBytes(file, source, range);
+  if (!isScaledBlockType(type!)) return repackBlocks(bytes, type!);
+  const { columns } = rowsOf(source);
+  const scales = readRowScales(source, range);
+  return repackScaledBlocks({ bytes, type, columns, scales }, { ...quantization, scale });
 }
 
 /** Copies whole rows from row `from` on into a matrix that lies column by column. */
@@ -67,6 +82,8 @@ function isExactly(
   quantization: Quantization | undefined,
 ): boolean {
   const exact = blocks && exactQuantization(blocks);
+  // Every block of a row of INT8 has the row's scale.
+  if (blocks === "INT8") return quantization?.bits === 8;
   return scale === 1 && exact !== undefined && exact.bits === quantization?.bits &&
     exact.blockSize === quantization.blockSize;
 }

@@ -1,14 +1,14 @@
 // Decodes GGUF's blocks to float32 with the bits of PyPI's `gguf` (gguf/quants.py), whose layouts
 // these are. Each product of a scale and a whole number is exact in float32, so a number is rounded
 // once, when it is stored.
-import { BLOCK_TYPES, type BlockType } from "../block_types.ts";
+import { BLOCK_TYPES, type GgufBlockType } from "../block_types.ts";
 import { numberTable } from "./number_tables.ts";
 
 /** Decodes the block that begins at byte `at` into `out` from element `to` on. */
 type DecodeBlock = (bytes: Uint8Array, at: number, out: Float32Array, to: number) => void;
 
 /** Decodes `bytes`, whole blocks of `type`. */
-export function dequantizeBlocks(bytes: Uint8Array, type: BlockType): Float32Array<ArrayBuffer> {
+export function dequantizeBlocks(bytes: Uint8Array, type: GgufBlockType): Float32Array<ArrayBuffer> {
   const { elements, bytes: size } = BLOCK_TYPES[type];
   const decode = DECODERS[type];
   const values = new Float32Array(bytes.length / size * elements);
@@ -16,7 +16,7 @@ export function dequantizeBlocks(bytes: Uint8Array, type: BlockType): Float32Arr
   return values;
 }
 
-const DECODERS: Readonly<Record<BlockType, DecodeBlock>> = {
+const DECODERS: Readonly<Record<GgufBlockType, DecodeBlock>> = {
   Q4_0(bytes, at, out, to) {
     const scale = half(bytes, at);
     for (let i = 0; i < 16; i++) {

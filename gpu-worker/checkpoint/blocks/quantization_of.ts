@@ -45,7 +45,7 @@ export function quantizationOf(
   { wholeRows = false }: QuantizationOptions = {},
 ): Quantization | undefined {
   if (entry.shape.length !== 2) return undefined;
-  const exact = entry.blocks && exactQuantization(entry.blocks);
+  const exact = exactQuantizationOf(entry, wholeRows);
   if (held === "as-stored") return exact;
   const bits = held === "int8" ? 8 : 4;
   if (exact !== undefined && exact.bits <= bits) return exact;
@@ -57,6 +57,19 @@ export function quantizationOf(
   while (columns % blockSize !== 0 && blockSize > LEAST_BLOCK_SIZE) blockSize /= 2;
   const quantization: Quantization = { bits, blockSize, ...isWhole && { wholeRows } };
   return isBlockMatrix(entry, quantization) ? quantization : undefined;
+}
+
+/** Returns the quantization that holds the file's blocks without a loss, if there is one. */
+function exactQuantizationOf(entry: WeightEntry, wholeRows: boolean): Quantization | undefined {
+  const exact = entry.blocks && exactQuantization(entry.blocks);
+  if (entry.blocks !== "INT8" || exact === undefined) return exact;
+  // All blocks of a row have its scale, so that the longest are the smallest.
+  const { columns } = rowsOf(entry);
+  if (columns % LEAST_BLOCK_SIZE !== 0) return undefined;
+  if (wholeRows && columns <= LONGEST_WHOLE_ROW) return { bits: 8, blockSize: columns, wholeRows };
+  let blockSize = BLOCK_SIZE.int8;
+  while (columns % blockSize !== 0) blockSize /= 2;
+  return { bits: 8, blockSize };
 }
 
 /** Returns whether a tensor can be held in such blocks: floats whose rows are whole blocks. */

@@ -1,10 +1,12 @@
-// Reads rows of a tensor from its file, as float32 or as GGUF's blocks.
+// Reads rows of a tensor from its file, as float32 or as the file's blocks.
 import { DTYPE_BYTES } from "../../runtime/dtype.ts";
-import { BLOCK_TYPES } from "../block_types.ts";
+import { BLOCK_TYPES, isScaledBlockType } from "../block_types.ts";
 import { CheckpointError } from "../checkpoint_error.ts";
 import type { WeightEntry } from "../weight_entry.ts";
 import { dequantizeBlocks } from "./dequantize_blocks.ts";
 import { numberTable } from "./number_tables.ts";
+import { placeInTiles, tilesOf } from "./scale_tiles.ts";
+import { decodeScaledBlocks } from "./scaled_blocks.ts";
 
 /** A range of rows: the first, and the one after the last. */
 export interface RowRange {
@@ -34,52 +36,99 @@ export function rowsOfBlocks(entry: WeightEntry): number {
 export function readRowBytes(
   file: Deno.FsFile,
   entry: WeightEntry,
-  { from, to }: RowRange,
+  range: RowRange,
 ): Uint8Array<ArrayBuffer> {
-  const { rows } = rowsOf(entry);
-  const rowBytes = entry.byteLength / rows;
+  const rowBytes = entry.byteLength / rowsOf(entry).rows;
   const together = rowsOfBlocks(entry);
-  const bytes = new Uint8Array((to - from) * rowBytes);
-  const read = (range: RowRange, source: number) => {
-    if (source % together !== 0 || (range.to - range.from) % together !== 0) {
+  const bytes = new Uint8Array((range.to - range.from) * rowBytes);
+  for (const { from, to, source } of runsOf(entry, range)) {
+    if (source % together !== 0 || (to - from) % together !== 0) {
       throw new CheckpointError(
         `Cannot use ${entry.path} as blocks of a tensor [${entry.shape}] end after every ${together} rows: ` +
-          `${range.to - range.from} rows from row ${source} on cannot be read`,
+          `${to - from} rows from row ${source} on cannot be read`,
       );
     }
     readAt(file, entry, {
       offset: entry.offset + source * rowBytes,
-      bytes: bytes.subarray((range.from - from) * rowBytes, (range.to - from) * rowBytes),
+      bytes: bytes.subarray((from - range.from) * rowBytes, (to - range.from) * rowBytes),
     });
-  };
+  }
+  return bytes;
+}
+
+/** Yields the runs of rows that follow each other in the file too, with the file's first row of each. */
+function* runsOf(entry: WeightEntry, { from, to }: RowRange): Generator<RowRange & { source: number }> {
+  const { rows } = rowsOf(entry);
   if (entry.order === "paired") {
     const { headRows = rows } = entry;
     for (let row = from; row < to; row++) {
       const within = row % headRows;
       const place = within * 2 % headRows + Math.floor(within * 2 / headRows);
-      read({ from: row, to: row + 1 }, row - within + place);
+      yield { from: row, to: row + 1, source: row - within + place };
     }
-    return bytes;
+    return;
   }
-  if (entry.order !== "swapped") {
-    read({ from, to }, from);
-    return bytes;
-  }
+  if (entry.order !== "swapped") return yield { from, to, source: from };
   // Each half of the rows lies where the other one should.
   const half = rows / 2;
-  if (from < half) read({ from, to: Math.min(to, half) }, from + half);
-  if (to > half) read({ from: Math.max(from, half), to }, Math.max(from, half) - half);
-  return bytes;
+  if (from < half) yield { from, to: Math.min(to, half), source: from + half };
+  if (to > half) yield { from: Math.max(from, half), to, source: Math.max(from, half) - half };
 }
 
-/** Reads rows as float32, multiplied by the tensor's scale. */
+/** Reads rows as float32, multiplied by the tensor's scales. */
 export function readRows(file: Deno.FsFile, entry: WeightEntry, range: RowRange): Float32Array<ArrayBuffer> {
+  const { blocks, scale = 1, rotation } = entry;
+  const { columns } = rowsOf(entry);
   const bytes = readRowBytes(file, entry, range);
-  const values = entry.blocks === undefined ? decode(bytes, entry) : dequantizeBlocks(bytes, entry.blocks);
-  const { scale = 1 } = entry;
+  const scales = readRowScales(entry, range);
+  let values: Float32Array<ArrayBuffer>;
+  if (blocks !== undefined && isScaledBlockType(blocks)) {
+    values = decodeScaledBlocks({ bytes, type: blocks, columns, scales, rotation });
+  } else {
+    values = blocks === undefined ? decode(bytes, entry) : dequantizeBlocks(bytes, blocks);
+    if (scales) { for (let i = 0; i < values.length; i++) values[i]! *= scales[Math.floor(i / columns)]!; }
+  }
   if (scale !== 1) { for (let i = 0; i < values.length; i++) values[i]! *= scale; }
   return values;
 }
+
+/**
+ * Reads the scales of rows in diffusers' order, a number for each row or for each block of one. Returns
+ * undefined if the tensor has no scales of its own.
+ */
+export function readRowScales(entry: WeightEntry, range: RowRange): Float32Array | undefined {
+  if (entry.scales === undefined) return undefined;
+  const { tensor, firstRow, factor = 1 } = entry.scales;
+  const { blocks } = entry;
+  const isTiled = blocks === "NVFP4" || blocks === "MXFP8";
+  const perRow = isTiled ? rowsOf(entry).columns / BLOCK_TYPES[blocks].elements : 1;
+  const values = new Float32Array((range.to - range.from) * perRow);
+  using file = Deno.openSync(tensor.path);
+  for (const { from, to, source } of runsOf(entry, range)) {
+    const rows = { from: source + firstRow, to: source + firstRow + to - from };
+    const at = (from - range.from) * perRow;
+    if (!isTiled) {
+      values.set(readRows(file, tensor, rows), at);
+      continue;
+    }
+    const { offset, byteLength } = tilesOf(rows, perRow);
+    const bytes = new Uint8Array(byteLength);
+    readAt(file, tensor, { offset: tensor.offset + offset, bytes });
+    const table = blocks === "NVFP4" ? numberTable("float8_e4m3fn") : POWERS_OF_TWO;
+    for (let row = rows.from, i = at; row < rows.to; row++) {
+      for (let block = 0; block < perRow; block++, i++) {
+        values[i] = factor * table[bytes[placeInTiles(row, block, perRow) - offset]!]!;
+      }
+    }
+  }
+  return values;
+}
+
+/** E8M0. ComfyUI writes 0 for a block of zeros; all ones are NaN. */
+const POWERS_OF_TWO = Float32Array.from(
+  { length: 256 },
+  (_, bits) => bits === 0 ? 0 : bits === 255 ? NaN : 2 ** (bits - 127),
+);
 
 function decode(bytes: Uint8Array<ArrayBuffer>, { dtype, path }: WeightEntry): Float32Array<ArrayBuffer> {
   const { buffer } = bytes;

@@ -1,7 +1,7 @@
 // Rewrites GGUF's symmetric blocks for ONNX Runtime's MatMulNBits, block for block and without a loss: the
 // same whole numbers and scales in another order.
 import type { Quantization } from "../weight_entry.ts";
-import { BLOCK_TYPES, type BlockType } from "../block_types.ts";
+import { BLOCK_TYPES, type BlockType, type GgufBlockType } from "../block_types.ts";
 import { fiveBits } from "./dequantize_blocks.ts";
 import { numberTable } from "./number_tables.ts";
 import type { BlockRows } from "./quantize_blocks.ts";
@@ -11,6 +11,9 @@ const EXACT: Partial<Record<BlockType, Quantization>> = {
   Q8_0: { bits: 8, blockSize: 32 },
   Q5_0: { bits: 8, blockSize: 32 },
   Q4_0: { bits: 4, blockSize: 32 },
+  NVFP4: { bits: 8, blockSize: 16 },
+  // Rows may be longer blocks.
+  INT8: { bits: 8, blockSize: 16 },
 };
 
 /** Returns the quantization that holds `type` without a loss, if there is one. */
@@ -19,7 +22,7 @@ export function exactQuantization(type: BlockType): Quantization | undefined {
 }
 
 /** Rewrites whole blocks of `type`, which must have an exact quantization. */
-export function repackBlocks(bytes: Uint8Array, type: BlockType): BlockRows {
+export function repackBlocks(bytes: Uint8Array, type: GgufBlockType): BlockRows {
   const { elements, bytes: size } = BLOCK_TYPES[type];
   const { bits } = EXACT[type]!;
   const half = numberTable("float16");

@@ -25,7 +25,7 @@ interface Found {
 /** Names that many files carry and no run reads: buffers of training, averages of weights, markers. */
 const UNUSED = new RegExp(
   [
-    /(?:^|\.)(?:logit_scale|scaled_fp8)$/,
+    /(?:^|\.)(?:logit_scale|scaled_fp8|comfy_attention\.config)$/,
     /^(?:model_ema|embedding_manager)\./,
     /^(?:alphas_cumprod|betas|sqrt_|log_one_minus|posterior_|lvlb_weights)/,
     /^(?:denoiser\.sigmas|v_pred|ztsnr)$/,

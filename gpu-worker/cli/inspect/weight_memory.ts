@@ -110,12 +110,13 @@ function bytesInBlocks({ bits, blockSize }: Quantization): number {
 }
 
 function heldBytes(
-  { shape, dtype: stored, quantization, blocks, scale }: WeightEntry,
+  { shape, dtype: stored, quantization, blocks, scale, scales }: WeightEntry,
   { dtype, isExact }: { dtype: DType; isExact: boolean },
 ): number {
   const elements = shape.reduce((product, n) => product * n, 1);
   if (quantization !== undefined) return elements * bytesInBlocks(quantization);
   const bytes = elements * DTYPE_BYTES[dtype];
-  if (isExact || stored === dtype && blocks === undefined && scale === undefined) return bytes;
+  const isPlain = blocks === undefined && scale === undefined && scales === undefined;
+  if (isExact || stored === dtype && isPlain) return bytes;
   return bytes * (bytes < LARGE_WEIGHT_BYTES ? CAST_OVERHEAD : LARGE_CAST_OVERHEAD);
 }

@@ -181,9 +181,9 @@ describe("fp8 weights", () => {
       () => ({ "x.weight": matrix("float8_e4m3fn"), "y.scale_weight": scale() }),
       /'y.scale_weight' is the scale of a tensor that the file does not hold/,
     ],
-    "a scale for each row": [
-      () => ({ "x.weight": matrix("float8_e4m3fn"), "x.weight_scale": scale(new Float32Array(16), [16, 1]) }),
-      /'x.weight_scale' must be one number, but its shape is \[16,1\]/,
+    "a scale for each column": [
+      () => ({ "x.weight": matrix("float8_e4m3fn"), "x.weight_scale": scale(new Float32Array(16), [1, 16]) }),
+      /'x.weight_scale' must be one number, or one for each of 16 rows, but its shape is \[1,16\]/,
     ],
     "a scale that is not finite": [
       () => ({ "x.weight": matrix("float8_e4m3fn"), "x.weight_scale": scale(Float32Array.of(NaN)) }),

@@ -3,7 +3,7 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import type { Weights } from "../../../../gpu-worker/checkpoint/weights.ts";
-import { foldScales } from "../../../../gpu-worker/checkpoint/scaled_fp8.ts";
+import { foldScales } from "../../../../gpu-worker/checkpoint/fold_scales.ts";
 import { placeTensors } from "../../../../gpu-worker/checkpoint/single_file/place_tensors.ts";
 import { recogniseTensors } from "../../../../gpu-worker/checkpoint/single_file/recognise_file.ts";
 import { ARCHITECTURES } from "../../../../gpu-worker/model/architectures.ts";
@@ -203,17 +203,40 @@ describe("recogniseTensors() of newer models", () => {
     }
   });
 
-  it("refuses qwen_image_2.1_int8_convrot by its kind of quantization", () => {
-    const tensors = new Map(tensorsOf(FILES["qwen_image_2.1"]!));
-    const modules = "{attn.to_q,attn.to_k,attn.to_v,attn.to_out.0,img_mlp.gate_up,img_mlp.out}";
-    for (const module of expand(`transformer_blocks.{0..31}.${modules}`)) {
-      tensors.set(`${module}.weight`, { ...tensors.get(`${module}.weight`)!, dtype: "int8" });
-      tensors.set(`${module}.weight_scale`, entryOf([ROWS, 1])).set(`${module}.comfy_quant`, entryOf([72]));
+  it("places every tensor of qwen_image_2.1_int8_convrot, whose scales are of rows", () => {
+    const beside = Deno.makeTempFileSync();
+    try {
+      const json = new TextEncoder().encode(
+        JSON.stringify({ format: "int8_tensorwise", convrot: true, convrot_groupsize: 256 }),
+      );
+      const floats = new Uint8Array(new Float32Array(ROWS).fill(0.5).buffer);
+      Deno.writeFileSync(beside, Uint8Array.of(...floats, ...json));
+      const file = { path: beside, byteLength: floats.length };
+      const scales = { ...entryOf([ROWS, 1]), ...file, dtype: "float32" as const, offset: 0 };
+      const mark = { ...scales, dtype: "uint8" as const, shape: [json.length], offset: floats.length };
+      const published = FILES["qwen_image_2.1"]!;
+      const tensors = new Map(tensorsOf(published));
+      const modules = expand(`
+        transformer_blocks.{0..31}.{attn.to_q,attn.to_k,attn.to_v,attn.to_out.0,img_mlp.gate_up,img_mlp.out}`);
+      for (const module of modules) {
+        tensors.set(`${module}.weight`, { ...entryOf([ROWS, 512]), dtype: "int8" })
+          .set(`${module}.weight_scale`, scales)
+          .set(`${module}.comfy_quant`, { ...mark, byteLength: json.length });
+      }
+      const found = recogniseTensors(foldScales(path, tensors), { path, architectures: ARCHITECTURES });
+      assert.equal(found.variant.title, published.title);
+      const network = found.networks.get("transformer")!;
+      const rotated = [...network.values()].filter(({ blocks }) => blocks === "INT8_CONVROT");
+      // The fused matrix of each block's MLP becomes two.
+      assert.equal(rotated.length, modules.length + 32);
+      assert.ok(rotated.every(({ rotation, scales }) => rotation === 256 && scales!.tensor.path === beside));
+      const halves = ["proj", "gate_layer"].map((name) =>
+        network.get(`transformer_blocks.0.img_mlp.${name}.weight`)!.scales!.firstRow
+      );
+      assert.deepEqual(halves.sort((a, b) => a - b), [0, ROWS / 2]);
+    } finally {
+      Deno.removeSync(beside);
     }
-    assert.throws(
-      () => foldScales(path, tensors),
-      /'transformer_blocks\.0\.attn\.to_q\.weight' is ComfyUI's quantization in int8\. Try .* fp8 or GGUF/,
-    );
   });
 
   it("refuses FLUX.2 [dev] by its guidance", () => {
