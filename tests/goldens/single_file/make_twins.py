@@ -678,6 +678,7 @@ def main():
     check("hunyuan-video-33ch", {"transformer": diffusers.HunyuanVideoTransformer3DModel}, width)
 
     twin("qwen-image", "qwen_image/tiny-image", [("model.diffusion_model.", "transformer", plain)])
+    check("qwen-image", {"transformer": diffusers.QwenImageTransformer2DModel})
     twin("qwen-image-vae", "qwen_image/tiny-image", [("", "vae", wan_vae)])
 
     twin("wan-a14b-high", "wan/tiny-a14b", [("", "transformer", wan)])

@@ -102,6 +102,10 @@ const HOSTILE: Record<string, [Made, RegExp]> = {
     { entries: [tensor({ type: 16 })], data: 68 },
     /ggml's type 16, which is not supported/,
   ],
+  "a type with a table of numbers": [
+    { entries: [tensor({ type: 20 })], data: 68 },
+    /is in IQ4_NL, of ggml's type 20, which is not supported: known are F32/,
+  ],
   "a type that nobody knows": [{ entries: [tensor({ type: 4_000_000 })], data: 68 }, /ggml's type 4000000/],
   "rows that are no whole blocks": [
     { entries: [tensor({ dims: [24, 2] })], data: 68 },

@@ -3,7 +3,10 @@
 import type { FileTensor } from "./twin.ts";
 
 /** GGML's number of each type. */
-const TYPES: Record<string, number> = { F32: 0, F16: 1, BF16: 30, I64: 27 };
+const TYPES: Record<string, number> = {
+  ...{ F32: 0, F16: 1, BF16: 30, I64: 27 },
+  ...{ Q2_K: 10, Q3_K: 11, Q4_K: 12, Q5_K: 13, Q6_K: 14 },
+};
 const ALIGNMENT = 32;
 const MOST_DIMS = 4;
 
