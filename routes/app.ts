@@ -95,31 +95,12 @@ const CONNECTIONS_PER_KEY = 64;
 /** The app, whose timers end when it is disposed of. */
 export type EdgeApp = Hono<Environment> & Disposable;
 
+/** Creates the edge. */
 export function createApp(options: AppOptions): EdgeApp {
-  const { workers, results, keys, keyStore, log } = options;
-  const catalog = new ModelCatalog({ worker: workers, aliases: options.aliases });
-  const planner = new RunPlanner({ catalog, worker: workers });
-  const metrics = new EdgeMetrics();
+  const { workers, results, keys, log } = options;
   const owned = new DisposableStack();
-  const source = owned.use(new MeasuredRunSource({ ...options, pool: workers, metrics }));
-  const urls = new SignedUrls({ secret: options.urlSecret });
-  const directory = new KeyDirectory({ store: keyStore, log });
-  const limits = new KeyLimits({ store: keyStore, log });
-
-  const state = options.state ?? new MemoryStateStore();
-  const jobs = new Jobs({ source, state });
-  const tickets = new Tickets({ state });
-  const repetitions = new Repetitions({ state, drawSeed: () => planner.drawSeed() });
-  const webhooks = options.webhooks && new Webhooks({ ...options.webhooks, log });
-  if (options.keeper !== false) {
-    owned.use(new JobKeeper({ ...options.keeper, jobs, state, limits, webhooks, log }));
-  }
-  const image = imagePresenter({ results, urls });
-  const presenters: JobPresenters = {
-    image_generation: image,
-    image_edit: image,
-    video: videoPresenter({ jobs }),
-  };
+  const services = createServices(options, owned);
+  const { catalog, metrics, limits, directory, tickets, urls } = services;
 
   const app = new Hono<Environment>({ getPath: apiPath });
   app.use(requestId(), logRequests(log), measureRequests(metrics));
@@ -138,19 +119,13 @@ export function createApp(options: AppOptions): EdgeApp {
   // Calls of workers carry the request's id, which edge_options.ts takes from the stored context. A stored
   // answer calls none.
   app.use(contextStorage());
-  app.route(
-    "/v1",
-    imageRoutes({ ...options, planner, catalog, source, limits, urls, jobs, repetitions, webhooks, answers }),
-  );
-  app.route(
-    "/v1",
-    videoRoutes({ ...options, planner, catalog, source, limits, jobs, repetitions, webhooks }),
-  );
-  app.route("/v1", jobRoutes({ ...options, jobs, limits, tickets, presenters }));
+  app.route("/v1", imageRoutes({ ...options, ...services, answers }));
+  app.route("/v1", videoRoutes({ ...options, ...services }));
+  app.route("/v1", jobRoutes({ ...options, ...services }));
   app.route("/v1", modelRoutes(catalog));
-  app.route("/sdapi/v1", a1111Routes({ ...options, planner, catalog, source, limits, state }));
+  app.route("/sdapi/v1", a1111Routes({ ...options, ...services }));
   app.route("/controlnet", controlNetRoutes(catalog));
-  app.route("/v1", batchRoutes({ ...options, batches: options.batches, limits, webhooks }));
+  app.route("/v1", batchRoutes({ ...options, ...services, batches: options.batches }));
   app.get(
     "/metrics",
     admit,
@@ -170,4 +145,45 @@ export function createApp(options: AppOptions): EdgeApp {
   const toBody = (error: ApiError, path: string) => isA1111(path) ? a1111Error(error) : error.toBody();
   app.onError(handleError({ log, toBody }));
   return Object.assign(app, { [Symbol.dispose]: () => owned.dispose() });
+}
+
+/** Creates the parts that routes share. Those with timers go to `owned`. */
+function createServices(options: AppOptions, owned: DisposableStack) {
+  const { workers, results, keyStore, log } = options;
+  const catalog = new ModelCatalog({ worker: workers, aliases: options.aliases });
+  const planner = new RunPlanner({ catalog, worker: workers });
+  const metrics = new EdgeMetrics();
+  const source = owned.use(new MeasuredRunSource({ ...options, pool: workers, metrics }));
+  const urls = new SignedUrls({ secret: options.urlSecret });
+  const directory = new KeyDirectory({ store: keyStore, log });
+  const limits = new KeyLimits({ store: keyStore, log });
+  const state = options.state ?? new MemoryStateStore();
+  const jobs = new Jobs({ source, state });
+  const tickets = new Tickets({ state });
+  const repetitions = new Repetitions({ state, drawSeed: () => planner.drawSeed() });
+  const webhooks = options.webhooks && new Webhooks({ ...options.webhooks, log });
+  if (options.keeper !== false) {
+    owned.use(new JobKeeper({ ...options.keeper, jobs, state, limits, webhooks, log }));
+  }
+  const image = imagePresenter({ results, urls });
+  const presenters: JobPresenters = {
+    image_generation: image,
+    image_edit: image,
+    video: videoPresenter({ jobs }),
+  };
+  return {
+    catalog,
+    planner,
+    metrics,
+    source,
+    urls,
+    directory,
+    limits,
+    state,
+    jobs,
+    tickets,
+    repetitions,
+    webhooks,
+    presenters,
+  };
 }

@@ -8,6 +8,7 @@ import { DELETE_FILE } from "./batch_scripts.ts";
 import { listPage } from "./list_page.ts";
 import { type LineError, scanRequests } from "./scan_requests.ts";
 import { assertRoom } from "./store_room.ts";
+import { unixSeconds } from "../../protocol/wire/unix_seconds.ts";
 
 export interface FileStoreOptions {
   redis: Redis;
@@ -38,7 +39,7 @@ export class FileStore {
     await assertRoom(this.#redis, { tenant, bytes: bytes.length });
     const { errors, total, pictures, lines } = await scanRequests(bytes);
     const now = Date.now();
-    const created_at = Math.floor(now / 1000);
+    const created_at = unixSeconds(now);
     const keep = KEEP_SECONDS;
     const file: FileRecord = {
       id: `file-${crypto.getRandomValues(new Uint8Array(12)).toHex()}`,

@@ -19,6 +19,7 @@ import type { SharedRuns } from "./shared_runs.ts";
 import type { WorkerMetrics } from "./worker_metrics.ts";
 import { toWire } from "../request/wire_settings.ts";
 import { completeRun } from "./wire_request.ts";
+import { readLastEventId } from "../../protocol/http/read_last_event_id.ts";
 
 export interface WorkerAppOptions extends ReadJsonOptions, StreamEventsOptions {
   queue: RunQueue;
@@ -69,7 +70,7 @@ export function createWorkerApp(options: WorkerAppOptions): Hono {
 
   app.get("/runs/:id/events", (c) => {
     const run = queue.get(c.req.param("id"));
-    const after = lastEventId(c.req.header("last-event-id"));
+    const after = readLastEventId(c.req.header("last-event-id"), "run");
     // 204 stops an EventSource from reconnecting.
     if (run.endsAt(after)) return c.body(null, 204);
     return streamEvents(c, (signal) => toMessages(run, { after, signal }), options);
@@ -110,16 +111,6 @@ async function* toMessages(run: Run, { after, signal }: { after: number; signal:
   for await (const { id, event } of run.follow(after, signal)) {
     yield { id: String(id), event: event.type, data: JSON.stringify(event) };
   }
-}
-
-/**
- * Reads the Last-Event-ID header; 0 if absent.
- * @throws {ApiError} 400 if it is not a number.
- */
-function lastEventId(header: string | undefined): number {
-  if (header === undefined) return 0;
-  if (/^\d{1,12}$/.test(header)) return Number(header);
-  throw new ApiError(400, "Last-Event-ID must be the id of an event of this run", { code: "invalid_value" });
 }
 
 /** @throws {ApiError} 400 if it is not a number. */

@@ -2,61 +2,51 @@
 // Source: https://github.com/AUTOMATIC1111/stable-diffusion-webui/wiki/API and its modules/api/models.py
 import { type Context, Hono } from "hono";
 import { ApiError } from "../../protocol/wire/api_error.ts";
-import { infotext } from "../../protocol/wire/infotext.ts";
 import type { ModelCard } from "../../protocol/wire/model_card.ts";
 import { parseWire } from "../../protocol/wire/parse_wire.ts";
 import { MAX_RUN_BYTES } from "../../protocol/wire/run_request.ts";
 import type { CompletedEvent } from "../../protocol/wire/run_event.ts";
 import { readJson, type ReadJsonOptions } from "../../protocol/http/read_json.ts";
-import { withWarnings } from "../images/image_response.ts";
 import { cacheOf, closeAll, openPictures } from "../images/open_pictures.ts";
 import { requestCaching } from "../images/request_caching.ts";
 import { allPlaces, countPictures } from "../jobs/count_pictures.ts";
 import { drawJobId } from "../jobs/job_record.ts";
 import type { KeyLimits } from "../keys/key_limits.ts";
 import type { Environment } from "../middleware/environment.ts";
-import { nearestSize } from "../models/nearest_size.ts";
-import { parseImageRequest } from "../requests/image_request.ts";
 import { mergePictures } from "../runs/merge_pictures.ts";
-import type { ModelCatalog } from "../runs/model_catalog.ts";
 import { runFailure } from "../runs/run_failure.ts";
 import type { RunPlanner } from "../runs/run_planner.ts";
 import { ownerOf } from "../runs/owner_of.ts";
 import type { RunSource } from "../runs/run_source.ts";
 import type { RunView } from "../runs/run_view.ts";
-import type { StateStore } from "../state/state_store.ts";
-import { controlOf } from "./control_unit.ts";
+import { chosenModel, type ChosenModelOptions, rememberModel } from "./chosen_model.ts";
 import { EMPTY_LISTS, MACHINE, REFRESHES } from "./idle_paths.ts";
-import { chooseModel, findByTitle, hashOf, lorasOf, pictureModels, titleOf } from "./choose_model.ts";
-import { passedOver } from "./passed_over.ts";
+import { hashOf, lorasOf, pictureModels, titleOf } from "./choose_model.ts";
+import { pictureAnswer } from "./picture_answer.ts";
 import { pngInfo, pngInfoSchema } from "./png_info.ts";
-import { AUTOMATIC, chooseSampler, SAMPLER_NAMES, SPACING_NAMES } from "./choose_sampler.ts";
+import { progressAnswer } from "./progress_answer.ts";
+import { settleTxt2img } from "./settle_txt2img.ts";
+import { SAMPLER_NAMES, SPACING_NAMES } from "./choose_sampler.ts";
 import { type Generation, Generations } from "./generations.ts";
 import {
   type Img2imgRequest,
   parseImg2img,
   parseOptions,
   parseTxt2img,
-  picturesOf,
   startOf,
   type Txt2imgRequest,
 } from "./txt2img_request.ts";
 
-export interface A1111RoutesOptions extends ReadJsonOptions {
+export interface A1111RoutesOptions extends ReadJsonOptions, ChosenModelOptions {
   planner: RunPlanner;
-  catalog: ModelCatalog;
   source: RunSource;
   limits: KeyLimits;
-  state: StateStore;
 }
 
-/** For which a chosen checkpoint is remembered. */
-const OPTIONS_MS = 30 * 86_400_000;
 /** A base64 picture over a slow line. */
 const DEADLINE_MS = 60_000;
-/** Shown as progress. */
-const PREVIEWS = 2;
 
+/** Creates the routes under /sdapi/v1. */
 export function a1111Routes(options: A1111RoutesOptions): Hono<Environment> {
   const { catalog } = options;
   const app = new Hono<Environment>();
@@ -76,10 +66,7 @@ export function a1111Routes(options: A1111RoutesOptions): Hono<Environment> {
   app.get("/options", async (c) => c.json(optionsOf(await chosenModel(c, options))));
   app.post("/options", async (c) => {
     const { sd_model_checkpoint: title } = parseOptions(await readJson(c.req.raw, options));
-    if (title !== undefined) {
-      const { id } = await findModel(title, catalog);
-      await options.state.set(optionsKey(c), id, { ttlMs: OPTIONS_MS });
-    }
+    if (title !== undefined) await rememberModel(c, { ...options, title });
     return c.json(null);
   });
 
@@ -103,7 +90,10 @@ export function a1111Routes(options: A1111RoutesOptions): Hono<Environment> {
   app.get("/embeddings", (c) => c.json({ loaded: {}, skipped: {} }));
   for (const name of REFRESHES) app.post(`/${name}`, (c) => c.json(null));
 
-  app.get("/progress", (c) => c.json(toProgress(c, generations)));
+  app.get("/progress", (c) => {
+    const withImage = c.req.query("skip_current_image") !== "true";
+    return c.json(progressAnswer(generations.progress(c.get("tenant")!), { withImage }));
+  });
   app.post("/interrupt", (c) => {
     generations.interrupt(c.get("tenant")!);
     return c.json(null);
@@ -113,7 +103,7 @@ export function a1111Routes(options: A1111RoutesOptions): Hono<Environment> {
 
 interface Asked {
   request: Txt2imgRequest & Partial<Img2imgRequest>;
-  start: Awaited<ReturnType<typeof startOf>> | undefined;
+  start: ReturnType<typeof startOf> | undefined;
   generations: Generations;
   options: A1111RoutesOptions;
 }
@@ -121,7 +111,7 @@ interface Asked {
 async function generate(c: Context<Environment>, asked: Asked): Promise<Response> {
   const { start, generations, options } = asked;
   const { planner, source, limits } = options;
-  const { request, card, warnings } = await settle(c, asked);
+  const { request, card, warnings } = await settleTxt2img(c, asked);
   const caching = requestCaching(c.req.header("cache-control"));
   const sharing = !caching.store || request.seed === undefined ? "none" : "results";
   // Front ends send it always.
@@ -140,7 +130,7 @@ async function generate(c: Context<Environment>, asked: Asked): Promise<Response
       const done = await collect(views, { generation, signal: c.req.raw.signal });
       await counted.deliver(done.flatMap((event, place) => event === undefined ? [] : [place]));
       const events = done.filter((event) => event !== undefined);
-      return c.json(toAnswer(events, { asked: asked.request, card, warnings, settings: plan.settings }));
+      return c.json(pictureAnswer(events, { asked: asked.request, card, warnings, settings: plan.settings }));
     } finally {
       // The pictures of a client that leaves count all the same.
       if (c.req.raw.signal.aborted) await counted.deliver(allPlaces(pictures));
@@ -149,65 +139,6 @@ async function generate(c: Context<Environment>, asked: Asked): Promise<Response
   } finally {
     await counted.end();
   }
-}
-
-/** The request in OpenAI's fields. */
-async function settle(c: Context<Environment>, { request, start, options }: Asked) {
-  const { catalog } = options;
-  const cards = await catalog.list();
-  const title = request.override_settings?.sd_model_checkpoint;
-  const wanted = title ? await findModel(title, catalog) : await chosenModel(c, options);
-  const { card, prompt, others = [] } = chooseModel(request.prompt ?? "", { card: wanted, cards });
-  const warnings = passedOver(request, prompt);
-  if (others.length > 0) {
-    warnings.push(`There are no such networks here: ${others.slice(0, 20).join(" ").slice(0, 200)}.`);
-  }
-  const isCfg = card.guidance === "cfg";
-  const scale = request.cfg_scale ?? (isCfg ? card.defaults.guidance_scale : card.defaults.true_cfg_scale);
-  const { warning, ...sampler } = chooseSampler(request, card);
-  // Front ends fill in a negative prompt of their own. A1111 passes over it where there is no guidance.
-  const isGuided = scale > 1;
-  if (!isGuided && request.negative_prompt) {
-    warnings.push("There is no guidance, so the negative prompt has no effect.");
-  }
-  const [width, height] = card.sizes.native.split("x").map(Number) as [number, number];
-  const from = request.width === undefined && request.height === undefined ? start?.image.size : undefined;
-  const asked = {
-    width: request.width ?? from?.width ?? width,
-    height: request.height ?? from?.height ?? height,
-  };
-  const size = nearestSize(asked, card);
-  if (size.width !== asked.width || size.height !== asked.height) {
-    warnings.push(`${card.id} draws ${size.width}x${size.height} instead of ${asked.width}x${asked.height}.`);
-  }
-  if (warning !== undefined) warnings.push(warning);
-  return {
-    card,
-    warnings,
-    request: parseImageRequest({
-      // A1111 takes an empty prompt; a space is an unprompted picture here.
-      prompt: prompt || " ",
-      negative_prompt: isGuided ? request.negative_prompt : undefined,
-      model: card.id,
-      n: picturesOf(request),
-      size: `${size.width}x${size.height}`,
-      seed: request.seed,
-      steps: request.steps,
-      ...sampler,
-      // A1111 reads prompts in this way.
-      ...card.prompt_weights && { prompt_weights: true, long_prompts: true },
-      ...isCfg
-        ? { guidance_scale: request.cfg_scale }
-        : { true_cfg_scale: request.cfg_scale === undefined ? undefined : Math.max(1, request.cfg_scale) },
-      ...card.guidance === "distilled" && { guidance_scale: request.distilled_cfg_scale },
-      spectrum: request.spectrum,
-      ...controlOf(request.alwayson_scripts),
-      metadata: c.get("apiKey")?.metadata,
-      // For previews.
-      stream: true,
-      partial_images: PREVIEWS,
-    }),
-  };
 }
 
 /** The finished pictures by their places: all, or those that an interrupt has left. */
@@ -229,98 +160,6 @@ async function collect(
   // Nobody reads this answer.
   if (signal.aborted) throw new ApiError(499, "The client has gone", { code: "client_gone" });
   return done;
-}
-
-interface AnswerParts {
-  asked: Txt2imgRequest;
-  card: ModelCard;
-  warnings: readonly string[];
-  settings: Parameters<typeof infotext>[0]["settings"];
-}
-
-/** `info` is JSON in a string, as there. */
-function toAnswer(events: readonly CompletedEvent[], { asked, card, warnings, settings }: AnswerParts) {
-  const receipts = events.map(({ receipt }) => withWarnings(receipt, warnings));
-  const seeds = receipts.map(({ seed }) => seed);
-  const texts = seeds.map((seed) =>
-    infotext({ model: card.id, modelDigest: card.digest, settings: { ...settings, seed } })
-  );
-  const { prompt, negative_prompt, steps, width, height } = settings;
-  const { init_images: _, mask: __, ...parameters } = asked as Partial<Img2imgRequest>;
-  const info = {
-    prompt,
-    all_prompts: seeds.map(() => prompt),
-    negative_prompt,
-    all_negative_prompts: seeds.map(() => negative_prompt),
-    seed: settings.seed,
-    all_seeds: seeds,
-    subseed: settings.seed,
-    all_subseeds: seeds,
-    subseed_strength: 0,
-    width,
-    height,
-    sampler_name: (asked.sampler_name || asked.sampler_index) ?? AUTOMATIC,
-    cfg_scale: settings.true_cfg_scale > 1 ? settings.true_cfg_scale : settings.guidance_scale,
-    steps,
-    batch_size: seeds.length,
-    restore_faces: false,
-    face_restoration_model: null,
-    sd_model_name: card.id,
-    sd_model_hash: hashOf(card),
-    denoising_strength: settings.strength ?? 0,
-    extra_generation_params: {},
-    index_of_first_image: 0,
-    infotexts: texts,
-    styles: [],
-    job_timestamp: timestamp(Date.now()),
-    clip_skip: 1,
-    is_using_inpainting_conditioning: false,
-    version: "Spectrum Edge",
-    receipts,
-  };
-  return {
-    images: asked.send_images === false ? [] : events.map(({ b64_json }) => b64_json),
-    parameters,
-    info: JSON.stringify(info),
-  };
-}
-
-function toProgress(c: Context<Environment>, generations: Generations) {
-  const progress = generations.progress(c.get("tenant")!);
-  const withImage = c.req.query("skip_current_image") !== "true";
-  if (progress === undefined) {
-    return { progress: 0, eta_relative: 0, state: stateOf(), current_image: null, textinfo: null };
-  }
-  const { share, startedAt, steps, stepsDone, pictures, picturesDone, preview } = progress;
-  const seconds = (Date.now() - startedAt) / 1000;
-  return {
-    progress: share,
-    eta_relative: share === 0 ? 0 : seconds / share - seconds,
-    state: stateOf({ startedAt, job_count: pictures, job_no: picturesDone, step: stepsDone, steps }),
-    current_image: withImage ? preview : null,
-    textinfo: null,
-  };
-}
-
-function stateOf(
-  running?: { startedAt: number; job_count: number; job_no: number; step: number; steps: number },
-) {
-  return {
-    skipped: false,
-    interrupted: false,
-    stopping_generation: false,
-    job: running ? "scripts_txt2img" : "",
-    job_count: running?.job_count ?? 0,
-    job_timestamp: timestamp(running?.startedAt ?? 0),
-    job_no: running?.job_no ?? 0,
-    sampling_step: running?.step ?? 0,
-    sampling_steps: running?.steps ?? 0,
-  };
-}
-
-/** As there: 20261129185900. */
-function timestamp(ms: number): string {
-  return ms === 0 ? "0" : new Date(ms).toISOString().replace(/\D/g, "").slice(0, 14);
 }
 
 function toSdModel(card: ModelCard) {
@@ -347,26 +186,4 @@ function optionsOf(card: ModelCard) {
     live_previews_enable: true,
     enable_pnginfo: true,
   };
-}
-
-/**
- * The checkpoint that this client has chosen, else the first that makes pictures.
- * @throws {ApiError} 404, 503
- */
-async function chosenModel(
-  c: Context<Environment>,
-  { catalog, state }: A1111RoutesOptions,
-): Promise<ModelCard> {
-  const cards = pictureModels(await catalog.list());
-  const id = await state.get(optionsKey(c)).catch(() => undefined);
-  return cards.find((card) => card.id === id) ?? cards[0] ?? await catalog.find("pictures");
-}
-
-/** @throws {ApiError} 404, 503 */
-async function findModel(title: string, catalog: ModelCatalog): Promise<ModelCard> {
-  return findByTitle(title, pictureModels(await catalog.list())) ?? await catalog.find(title);
-}
-
-function optionsKey(c: Context<Environment>): string {
-  return `a1111:${c.get("tenant")!}`;
 }

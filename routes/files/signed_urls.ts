@@ -1,5 +1,6 @@
 // Addresses of stored pictures that need no key and expire: an HMAC over name and expiry, in the query.
 import { importSecret } from "../../protocol/http/sign_request.ts";
+import { unixSeconds } from "../../protocol/wire/unix_seconds.ts";
 
 export interface SignedUrlsOptions {
   /** Shared by all edges that serve each other's addresses. @default random: they are this process's own */
@@ -30,7 +31,7 @@ export class SignedUrls {
   /** Returns the path with query that opens a file until it expires. */
   async sign(name: string): Promise<string> {
     const { now, lifetimeSeconds } = this.#options;
-    const expires = Math.floor(now() / 1000) + lifetimeSeconds;
+    const expires = unixSeconds(now()) + lifetimeSeconds;
     const signature = await crypto.subtle.sign("HMAC", await this.#key, signedText({ name, expires }));
     return `/files/${name}?expires=${expires}&signature=${new Uint8Array(signature).toHex()}`;
   }
@@ -42,7 +43,7 @@ export class SignedUrls {
     if (!/^[0-9a-f]{64}$/.test(signature)) return undefined;
     const bytes = Uint8Array.fromHex(signature);
     if (!await crypto.subtle.verify("HMAC", await this.#key, bytes, signedText(file))) return undefined;
-    return Math.max(0, file.expires - Math.floor(this.#options.now() / 1000));
+    return Math.max(0, file.expires - unixSeconds(this.#options.now()));
   }
 }
 

@@ -6,7 +6,8 @@ import type { SseMessage } from "../../protocol/http/stream_events.ts";
 import type { CompletedEvent } from "../../protocol/wire/run_event.ts";
 import type { PictureEvent } from "../runs/merge_pictures.ts";
 import { runFailure } from "../runs/run_failure.ts";
-import { type Delivered, pictureFacts, unixSeconds, usage, withWarnings } from "./image_response.ts";
+import { type Delivered, pictureFacts, usage, withWarnings } from "./image_response.ts";
+import { unixSeconds } from "../../protocol/wire/unix_seconds.ts";
 
 export interface ImageMessagesOptions {
   request: ImageRequest;
@@ -41,7 +42,11 @@ export async function* imageMessages(
 /** @throws {ApiError} if the run ended without a picture */
 async function toImageEvent({ imageIndex: image_index, event }: PictureEvent, options: ImageMessagesOptions) {
   const { request, settings, kind } = options;
-  const facts = () => ({ ...pictureFacts(request, settings), created_at: unixSeconds(), image_index });
+  const facts = () => ({
+    ...pictureFacts(request, settings),
+    created_at: unixSeconds(Date.now()),
+    image_index,
+  });
   switch (event.type) {
     case "queued":
       return request.progress ? { type: `${kind}.queued`, image_index, position: event.position } : undefined;

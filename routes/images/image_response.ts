@@ -3,6 +3,7 @@ import type { ImageRequest } from "../requests/image_request.ts";
 import type { Receipt } from "../../protocol/wire/receipt.ts";
 import type { CompletedEvent } from "../../protocol/wire/run_event.ts";
 import type { CompleteSettings } from "../../protocol/wire/run_request.ts";
+import { unixSeconds } from "../../protocol/wire/unix_seconds.ts";
 
 const UTF8 = new TextEncoder();
 
@@ -32,7 +33,7 @@ export function imagesResponse(
   },
 ) {
   return {
-    created: unixSeconds(),
+    created: unixSeconds(Date.now()),
     model: pictures[0]!.receipt.model,
     ...pictureFacts(request, settings),
     data: pictures.map(({ receipt }, index) => ({
@@ -63,8 +64,4 @@ export function usage(pictures: readonly CompletedEvent[], settings: CompleteSet
 /** Adds what is not as this request asked for to what the worker has noticed. */
 export function withWarnings(receipt: Receipt, warnings: readonly string[] = []): Receipt {
   return warnings.length === 0 ? receipt : { ...receipt, warnings: [...warnings, ...receipt.warnings ?? []] };
-}
-
-export function unixSeconds(): number {
-  return Math.floor(Date.now() / 1000);
 }

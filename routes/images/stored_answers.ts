@@ -12,7 +12,8 @@ import type { EdgeMetrics } from "../metrics/edge_metrics.ts";
 import { API_HEADERS } from "../middleware/api_headers.ts";
 import type { Environment } from "../middleware/environment.ts";
 import type { ModelCatalog } from "../runs/model_catalog.ts";
-import { type imagesResponse, unixSeconds } from "./image_response.ts";
+import type { imagesResponse } from "./image_response.ts";
+import { unixSeconds } from "../../protocol/wire/unix_seconds.ts";
 
 export interface StoredAnswersOptions {
   results: ResultStore;
@@ -125,7 +126,7 @@ export class StoredAnswers {
     const parts = between.map((part, place) =>
       place === 0 ? part : `"b64_json":"${stored[place - 1]!.b64_json}"${part}`
     );
-    return `{"created":${unixSeconds()},${parts.join("")}`;
+    return `{"created":${unixSeconds(Date.now())},${parts.join("")}`;
   }
 }
 

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { errorSchema } from "../schema/responses.ts";
 import { JOB_MS, type JobRecord } from "./job_record.ts";
 import type { JobState } from "./jobs.ts";
+import { unixSeconds } from "../../protocol/wire/unix_seconds.ts";
 
 export const jobSchema = z.object({
   id: z.string(),
@@ -31,15 +32,11 @@ export function jobObject(
     kind,
     status,
     progress,
-    created_at: toSeconds(created_at),
-    completed_at: end === null ? null : toSeconds(end.at),
-    expires_at: toSeconds(created_at + JOB_MS),
+    created_at: unixSeconds(created_at),
+    completed_at: end === null ? null : unixSeconds(end.at),
+    expires_at: unixSeconds(created_at + JOB_MS),
     error: end?.error ?? null,
     result,
     urls: { self: path, events: `${path}/events`, cancel: `${path}/cancel`, tickets: `${path}/tickets` },
   };
-}
-
-function toSeconds(ms: number): number {
-  return Math.floor(ms / 1000);
 }

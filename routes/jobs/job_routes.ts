@@ -13,6 +13,7 @@ import type { JobPresenters } from "./job_presenter.ts";
 import type { JobRecord } from "./job_record.ts";
 import type { Jobs, JobState } from "./jobs.ts";
 import { TICKET_MS, type Tickets } from "./tickets.ts";
+import { unixSeconds } from "../../protocol/wire/unix_seconds.ts";
 
 export interface JobRoutesOptions extends StreamEventsOptions {
   jobs: Jobs;
@@ -58,7 +59,7 @@ export function jobRoutes(options: JobRoutesOptions): Hono<Environment> {
   app.post("/jobs/:id/tickets", async (c) => {
     const job = await find(c);
     const ticket = await tickets.issue(job);
-    const expires_at = Math.floor((Date.now() + TICKET_MS) / 1000);
+    const expires_at = unixSeconds(Date.now() + TICKET_MS);
     return c.json({ ticket, url: `/v1/jobs/${job.id}/events?ticket=${ticket}`, expires_at });
   });
 

@@ -4,6 +4,7 @@ import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { Log } from "../../protocol/process/structured_log.ts";
 import type { JobEnd, JobRecord } from "./job_record.ts";
 import { isPublicName } from "./public_name.ts";
+import { unixSeconds } from "../../protocol/wire/unix_seconds.ts";
 
 export interface WebhooksOptions {
   /** whsec_ and base64, which receivers have too. */
@@ -83,9 +84,9 @@ export class Webhooks {
     const { fetch, timeoutMs, now, log } = this.#options;
     // The same in every attempt: receivers tell repetitions by it.
     const event = `evt_${name}`;
-    const created_at = Math.floor(at / 1000);
+    const created_at = unixSeconds(at);
     const body = JSON.stringify({ id: event, object: "event", created_at, ...content });
-    const timestamp = String(Math.floor(now() / 1000));
+    const timestamp = String(unixSeconds(now()));
     const text = new TextEncoder().encode(`${event}.${timestamp}.${body}`);
     const signature = new Uint8Array(await crypto.subtle.sign("HMAC", await this.#key, text)).toBase64();
     try {

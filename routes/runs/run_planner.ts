@@ -18,6 +18,7 @@ import { resultKey } from "./result_key.ts";
 import type { ModelCatalog } from "./model_catalog.ts";
 import type { WantedRun } from "./run_source.ts";
 import type { WorkerPool } from "./worker_pool.ts";
+import { withoutUndefined } from "../../protocol/wire/without_undefined.ts";
 
 export interface RunPlan {
   model: ModelCard;
@@ -290,9 +291,4 @@ function sizeOf(size: string | undefined): { width?: number; height?: number } {
   if (size === undefined || size === "auto") return {};
   const [width, height] = size.split("x").map(Number);
   return { width: width!, height: height! };
-}
-
-/** RFC 8785 has no undefined. */
-function withoutUndefined<T extends object>(fields: T): T {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as T;
 }

@@ -5,6 +5,7 @@ import { withWarnings } from "../images/image_response.ts";
 import { type JobState, RESULT_MS } from "../jobs/jobs.ts";
 import type { JobRecord } from "../jobs/job_record.ts";
 import type { VideoRequest } from "../requests/video_request.ts";
+import { unixSeconds } from "../../protocol/wire/unix_seconds.ts";
 
 /** The parts of a request that its video's record keeps, for remixes. Frames are too large to be kept. */
 export type KeptRequest = Omit<VideoRequest, "prompt" | "image" | "last_frame" | "webhook" | "user">;
@@ -72,9 +73,9 @@ export function videoObject(record: JobRecord, state: JobState) {
   return {
     id: videoId(record.id),
     object: "video" as const,
-    created_at: toSeconds(record.created_at),
-    completed_at: completed === null ? null : toSeconds(completed),
-    expires_at: completed === null ? null : toSeconds(completed + RESULT_MS),
+    created_at: unixSeconds(record.created_at),
+    completed_at: completed === null ? null : unixSeconds(completed),
+    expires_at: completed === null ? null : unixSeconds(completed + RESULT_MS),
     // OpenAI's videos have no state of their own for what was cancelled.
     status: status === "cancelled" ? "failed" as const : status,
     progress,
@@ -119,8 +120,4 @@ export function contentOf(
     default:
       throw new TypeError(`Cannot deliver variant ${variant satisfies never}`);
   }
-}
-
-function toSeconds(milliseconds: number): number {
-  return Math.floor(milliseconds / 1000);
 }

@@ -4,6 +4,7 @@ import { type Context, Hono } from "hono";
 import { z } from "zod";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import { parseWire } from "../../protocol/wire/parse_wire.ts";
+import { readLastEventId } from "../../protocol/http/read_last_event_id.ts";
 import { readJson, type ReadJsonOptions } from "../../protocol/http/read_json.ts";
 import { streamEvents, type StreamEventsOptions } from "../../protocol/http/stream_events.ts";
 import { readVideoRequest } from "../requests/video_request.ts";
@@ -106,7 +107,7 @@ async function streamVideo(
   { record, options }: { record: JobRecord; options: VideoRoutesOptions },
 ): Promise<Response> {
   const { jobs } = options;
-  const after = lastEventId(c.req.header("last-event-id"));
+  const after = readLastEventId(c.req.header("last-event-id"), "video");
   // This stops an EventSource from reconnecting.
   if (await jobs.endsAt(record, [after])) return c.body(null, 204);
   const [view] = await jobs.views(record);
@@ -133,13 +134,4 @@ async function findVideo(c: Context<Environment>, jobs: Jobs): Promise<JobRecord
     if (!(cause instanceof ApiError && cause.status === 404)) throw cause;
   }
   throw new ApiError(404, "There is no such video", { code: "video_not_found" });
-}
-
-/** @throws {ApiError} 400 */
-function lastEventId(header: string | undefined): number {
-  if (header === undefined) return 0;
-  if (/^\d{1,12}$/.test(header)) return Number(header);
-  throw new ApiError(400, "Last-Event-ID must be the id of an event of this video", {
-    code: "invalid_value",
-  });
 }

@@ -17,6 +17,7 @@ import { chooseObjective, FIRST_OBJECTIVE } from "./choose_objective.ts";
 import { makePlans, previousPlans } from "./make_plans.ts";
 import { SENSITIVITY_DRAWS } from "./plan_costs.ts";
 import { trialSet } from "./prompt_sets.ts";
+import type { Pipeline } from "../../pipeline/pipeline.ts";
 import { recordFeatures } from "./record_features.ts";
 import { TrialLog } from "./trial_log.ts";
 import { Trials } from "./trials.ts";
@@ -39,10 +40,10 @@ export async function calibrate(
 ): Promise<void> {
   const options = parseCalibrateArguments(args);
   if (options === undefined) return console.log(CALIBRATE_HELP);
-  const { model, parts, device, memory, threads, passes } = options;
+  const { model, parts, device, memory, threads } = options;
   const described = describeModel(model, { ...device, parts });
   const settings = calibrationSettings(options, { described, warn });
-  const { given, steps, recordedSteps, prompts } = settings;
+  const { given, recordedSteps, prompts } = settings;
   const path = options.out ?? calibrationPath(described.checkpoint);
   await assertWritable(path);
   const digest = modelDigest(described.checkpoint);
@@ -56,6 +57,32 @@ export async function calibrate(
     warn: () => {},
   });
   using bar = new CalibrationBar(passesToCome(options, settings), onPart);
+  const source = { model, modelDigest: digest, ...sourceOf(described, settings) };
+  const calibration = await measure(pipeline, { options, settings, source, path, log, bar, signal });
+  // The bar ends before lines are printed below it.
+  bar[Symbol.dispose]();
+  await store(calibration);
+  log.remove();
+  report(calibration);
+}
+
+interface MeasureOptions {
+  options: CalibrateArguments;
+  settings: CalibrationSettings;
+  source: CalibrationSource;
+  /** The calibration's file. */
+  path: string;
+  log: TrialLog;
+  bar: CalibrationBar;
+  signal: AbortSignal;
+}
+
+/** Records features, then finds the objective and the plans of each number of steps by pictures. */
+async function measure(
+  pipeline: Pipeline,
+  { options, settings, source, path, log, bar, signal }: MeasureOptions,
+): Promise<ModelCalibration> {
+  const { given, steps, recordedSteps, prompts } = settings;
   const recorded = await recordFeatures(pipeline, {
     given,
     prompts: prompts.record,
@@ -68,32 +95,28 @@ export async function calibrate(
     ...recorded,
     ...FIRST_OBJECTIVE,
     plans: {},
-    source: { model, modelDigest: digest, ...sourceOf(described, settings) },
+    source,
     path,
     digest: "",
   };
-  const trials = new Trials({ pipeline, given, log, bar, signal, alone: memory.offload === true });
+  const trials = new Trials({ pipeline, given, log, bar, signal, alone: options.memory.offload === true });
   const set = trialSet("objective", { prompts, steps: recordedSteps });
   calibration = { ...calibration, ...await chooseObjective(trials, { calibration, set, bar }) };
-  const previous = previousPlans(path, digest);
+  const previous = previousPlans(path, source.modelDigest);
   for (const count of steps) {
     const plans = await makePlans(trials, {
       calibration,
       previous,
       steps: count,
       prompts,
-      passes,
+      passes: options.passes,
       limit: options.trials,
       bar,
     });
     calibration = { ...calibration, plans: { ...calibration.plans, [count]: plans } };
     trials.forget(count);
   }
-  // The bar ends before lines are printed below it.
-  bar[Symbol.dispose]();
-  await store(calibration);
-  log.remove();
-  report(calibration);
+  return calibration;
 }
 
 /** Describes the runs whose features are recorded. */

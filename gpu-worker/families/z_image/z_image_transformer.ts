@@ -116,7 +116,7 @@ function blocks(
   graph: GraphBuilder,
   config: ZImageTransformerConfig,
 ): ReturnType<TransformerParts["blocks"]> {
-  const { inChannels, dim, headDim, heads, capFeatDim, normEps: eps, numRefinerLayers } = config;
+  const { inChannels, headDim, heads, capFeatDim, numRefinerLayers } = config;
   const latents = graph.input("hidden_states", ["batch", inChannels, "height", "width"], "float32");
   const states = graph.cast(
     graph.input("encoder_hidden_states", ["batch", "text_tokens", capFeatDim], "float32"),
@@ -125,22 +125,8 @@ function blocks(
   const sin = graph.input("rotary_sin", ["tokens", headDim / 2], "float32");
   const conditioning = conditioningOf(graph, { config, everyStep: false });
 
-  const patches = latentPatches(graph, latents, { patchSize: PATCH, channels: inChannels });
-  const embedded = linear(graph, patches.tokens, {
-    asStored: true,
-    name: EMBEDDER,
-    inFeatures: PATCH ** 2 * inChannels,
-    outFeatures: dim,
-  });
-  const image = padTokens(graph, embedded, { name: "x_pad_token", features: dim });
-  const normed = rmsNorm(graph, states, { name: "cap_embedder.0", features: capFeatDim, eps });
-  const caption = linear(graph, normed, {
-    asStored: true,
-    name: "cap_embedder.1",
-    inFeatures: capFeatDim,
-    outFeatures: dim,
-  });
-  const text = padTokens(graph, caption, { name: "cap_pad_token", features: dim });
+  const image = embedImage(graph, latents, config);
+  const text = embedText(graph, states, config);
 
   const counts = graph.node("Concat", [image.padded, text.padded], { attributes: { axis: 0 } });
   const tables = [cos, sin].map((table) =>
@@ -183,7 +169,7 @@ function blocks(
   });
   // The last layer reads only the picture's own tokens, which come first.
   const tokens = graph.node("Slice", [last, graph.ints(0), image.count, graph.ints(1)]);
-  return { tokens, grid: patches.grid, conditioning };
+  return { tokens, grid: image.grid, conditioning };
 }
 
 interface PaddedTokens {
@@ -192,6 +178,36 @@ interface PaddedTokens {
   count: Value;
   /** Number of tokens with padding, [1] int64. */
   padded: Value;
+}
+
+function embedImage(
+  graph: GraphBuilder,
+  latents: Value,
+  { inChannels, dim }: ZImageTransformerConfig,
+): PaddedTokens & { grid: Value } {
+  const patches = latentPatches(graph, latents, { patchSize: PATCH, channels: inChannels });
+  const embedded = linear(graph, patches.tokens, {
+    asStored: true,
+    name: EMBEDDER,
+    inFeatures: PATCH ** 2 * inChannels,
+    outFeatures: dim,
+  });
+  return { ...padTokens(graph, embedded, { name: "x_pad_token", features: dim }), grid: patches.grid };
+}
+
+function embedText(
+  graph: GraphBuilder,
+  states: Value,
+  { dim, capFeatDim, normEps: eps }: ZImageTransformerConfig,
+): PaddedTokens {
+  const normed = rmsNorm(graph, states, { name: "cap_embedder.0", features: capFeatDim, eps });
+  const caption = linear(graph, normed, {
+    asStored: true,
+    name: "cap_embedder.1",
+    inFeatures: capFeatDim,
+    outFeatures: dim,
+  });
+  return padTokens(graph, caption, { name: "cap_pad_token", features: dim });
 }
 
 /** Emits the tokens with copies of the learnt token `name` after them, up to a multiple of TOKEN_MULTIPLE. */
