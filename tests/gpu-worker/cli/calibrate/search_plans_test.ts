@@ -7,7 +7,7 @@ import { PlanCosts } from "../../../../gpu-worker/cli/calibrate/plan_costs.ts";
 import { rivalPlans } from "../../../../gpu-worker/cli/calibrate/rival_plans.ts";
 import { searchPlans, type SearchPlansOptions } from "../../../../gpu-worker/cli/calibrate/search_plans.ts";
 import type { ModelCalibration } from "../../../../gpu-worker/request/model_calibration.ts";
-import { meanOf } from "../../../../gpu-worker/cli/calibrate/trials.ts";
+import { meanOf } from "../../../../gpu-worker/cli/mean_of.ts";
 
 const FILE = "models/emoji/calibration.json";
 const CALIBRATION: ModelCalibration = {
