@@ -74,4 +74,4 @@ export { showValue } from "./numerics/show_value.ts";
 export { type DenoiserCall, type PlannedGap, type PlannedPass, type WalkOptions } from "./walk.ts";
 
 /** Part of every cache key. Raise it whenever a change gives the same request other latents. */
-export const SAMPLER_VERSION = "5";
+export const SAMPLER_VERSION = "6";

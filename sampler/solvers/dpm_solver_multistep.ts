@@ -10,6 +10,7 @@ import { LambdaSolver, readPredictionType } from "./lambda_solver.ts";
 import { readSchedulerConfig } from "./schedule/read_scheduler_config.ts";
 import { refuseOption } from "./schedule/refuse_option.ts";
 import { SIBLING_OPTIONS } from "./schedule/sibling_options.ts";
+import { withShiftOfSize } from "./schedule/with_shift_of_size.ts";
 import { linearCombination, type Term } from "../numerics/linear_combination.ts";
 import type { SolverOptions } from "./solver.ts";
 import type { SchedulerConfig } from "./schedule/read_scheduler_config.ts";
@@ -90,7 +91,11 @@ export class DpmSolverMultistep extends LambdaSolver {
     const predictionType = readPredictionType(read.predictionType, { flow: !ofNoise });
     const needsNoise = algorithm.startsWith("sde");
     assertSolverOptions(options, { className: CLASS_NAME, needsNoise });
-    super({ ...dpmSolverGrid(read, options), useFlowSigmas: read.useFlowSigmas, predictionType });
+    super({
+      ...dpmSolverGrid(read, withShiftOfSize(options, config)),
+      useFlowSigmas: read.useFlowSigmas,
+      predictionType,
+    });
     this.#config = read;
     this.#algorithm = algorithm;
     this.#solverType = solverType;

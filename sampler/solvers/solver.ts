@@ -90,11 +90,11 @@ export interface SolverOptions {
    * @default as the scheduler spaces them
    */
   sigmas?: readonly number[];
-  /** Number of image tokens, from which FlowMatchEuler's dynamic shifting computes `mu`. */
+  /** Number of image tokens, from which dynamic shifting computes `mu`. */
   imageSeqLen?: number;
   /**
    * Strength of dynamic shifting.
-   * @default FlowMatchEuler: calculateShift(imageSeqLen); DPM-Solver: log(flow_shift)
+   * @default calculateShift(imageSeqLen); DPM-Solver without `imageSeqLen`: log(flow_shift)
    */
   mu?: number;
   /**

@@ -10,6 +10,7 @@ import { LambdaSolver, readPredictionType } from "./lambda_solver.ts";
 import { readSchedulerConfig } from "./schedule/read_scheduler_config.ts";
 import { refuseOption } from "./schedule/refuse_option.ts";
 import { SIBLING_OPTIONS } from "./schedule/sibling_options.ts";
+import { withShiftOfSize } from "./schedule/with_shift_of_size.ts";
 import { unipcCoefficients, type UniPCStep } from "./unipc_coefficients.ts";
 import { unipcGrid, type UniPCGridConfig } from "./unipc_grid.ts";
 import { linearCombination, type Term } from "../numerics/linear_combination.ts";
@@ -77,7 +78,8 @@ export class UniPCMultistep extends LambdaSolver {
    * another, or `options` lack the `mu` of dynamic shifting.
    * @throws {RangeError} If a number is outside its range.
    */
-  constructor(config: SchedulerConfig, options: SolverOptions) {
+  constructor(config: SchedulerConfig, given: SolverOptions) {
+    const options = withShiftOfSize(given, config);
     const read = readConfig(config);
     const solverType = readSolverType(read);
     const predictionType = readPredictionType(read.predictionType, { flow: read.predictX0 });

@@ -10,17 +10,29 @@ import { fillInput } from "./fill_input.ts";
 import { kontextPicture } from "./kontext_references.ts";
 import { countTokens, PATCH_PACKING } from "../../pipeline/patch_packing.ts";
 import { fluxLoras } from "./flux_loras.ts";
+import { fluxSigmas } from "../../pipeline/flux_sigmas.ts";
 import { fluxSingleFile } from "./flux_single_file.ts";
+
+const solverWithSigmas: Family<FluxCheckpoint>["solver"] = (
+  { steps },
+  { reading: { scheduler }, size, noise },
+) => {
+  const sigmas = [...linspace(1, 1 / steps, steps)];
+  return createSolver(scheduler, { steps, sigmas, imageSeqLen: countTokens(size), noise });
+};
 
 export const fluxFamily: Family<FluxCheckpoint> = {
   read: readFluxCheckpoint,
   singleFile: fluxSingleFile,
   loras: fluxLoras,
   encodePrompt: encodeFluxPrompt,
-  solver({ steps }, { reading: { scheduler }, size, noise }) {
-    // The sigmas that FluxPipeline passes.
-    const sigmas = [...linspace(1, 1 / steps, steps)];
-    return createSolver(scheduler, { steps, sigmas, imageSeqLen: countTokens(size), noise });
+  solver(request, options) {
+    const { startImage, control, steps } = request;
+    // FluxPipeline passes some schedulers no sigmas. The pipelines with an image pass them to all.
+    if (startImage || control) return solverWithSigmas(request, options);
+    const { reading: { scheduler }, size, noise } = options;
+    const sigmas = fluxSigmas(scheduler, steps);
+    return createSolver(scheduler, { steps, ...sigmas, imageSeqLen: countTokens(size), noise });
   },
   packing: PATCH_PACKING,
   feeds: fluxFeeds,
@@ -30,7 +42,8 @@ export const fluxFamily: Family<FluxCheckpoint> = {
 };
 
 // diffusers has no pipeline of the others with a ControlNet.
-const { controls: _controls, ...withoutControls } = fluxFamily;
+const { controls: _controls, ...plain } = fluxFamily;
+const withoutControls: Family<FluxCheckpoint> = { ...plain, solver: solverWithSigmas };
 
 /** FLUX.1 Kontext, which looks at an image. */
 export const fluxKontextFamily: Family<FluxCheckpoint> = {

@@ -1,7 +1,8 @@
 // diffusers' Flux2KleinPipeline: FLUX.2 klein base, FLUX.2 klein and every checkpoint of that
 // architecture, from text and images.
-import { createSolver, linspace } from "../../../sampler/mod.ts";
+import { createSolver } from "../../../sampler/mod.ts";
 import type { Family } from "../../pipeline/family.ts";
+import { fluxSigmas } from "../../pipeline/flux_sigmas.ts";
 import { pictureDecoder } from "../../pipeline/latent_decoder.ts";
 import { empiricalMu } from "./empirical_mu.ts";
 import { encodeFlux2Prompt } from "./encode_flux2_prompt.ts";
@@ -18,9 +19,8 @@ export const flux2KleinFamily: Family<Flux2Checkpoint> = {
   loras: { originalNames: flux2OriginalNames, readsLokr: true },
   encodePrompt: encodeFlux2Prompt,
   solver({ steps }, { reading: { scheduler }, size, noise }) {
-    // The sigmas that Flux2KleinPipeline passes.
-    const sigmas = [...linspace(1, 1 / steps, steps)];
-    return createSolver(scheduler, { steps, sigmas, mu: empiricalMu(countTokens(size), steps), noise });
+    const sigmas = fluxSigmas(scheduler, steps);
+    return createSolver(scheduler, { steps, ...sigmas, mu: empiricalMu(countTokens(size), steps), noise });
   },
   packing: FLUX2_PACKING,
   referencePicture: flux2Picture,
