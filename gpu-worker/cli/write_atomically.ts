@@ -1,5 +1,4 @@
 // Writes files whole or not at all: first beside their place, then renamed.
-import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 
 /**
@@ -7,21 +6,28 @@ import { dirname } from "node:path";
  * @throws {Error} naming the path and the cause (not writable, disk full, ...).
  */
 export async function writeAtomically(path: string, bytes: Uint8Array): Promise<void> {
-  await withTemporary(path, async (temporary) => {
-    await Deno.writeFile(temporary, bytes, { createNew: true });
-    await Deno.rename(temporary, path);
-  });
+  await writeAll([{ path, bytes }]);
 }
 
-/** Writes all of `files`, or none if one fails. @throws {Error} as {@link writeAtomically} does. */
+/**
+ * Writes all of `files`. If one cannot be written, none is, and files that were there before stay.
+ * @throws {Error} as {@link writeAtomically} does.
+ */
 export async function writeAll(files: readonly { path: string; bytes: Uint8Array }[]): Promise<void> {
   const undo: (() => Promise<void>)[] = [];
+  const named: (() => Promise<void>)[] = [];
   try {
     for (const { path, bytes } of files) {
-      undo.push(await makeFolder(path));
-      await writeAtomically(path, bytes);
-      undo.push(() => Deno.remove(path));
+      const temporary = temporaryName(path);
+      undo.push(await makeFolder(path), () => Deno.remove(temporary));
+      await naming(path, async () => {
+        if (isFolder(path)) throw new Error("it is a folder");
+        await Deno.mkdir(dirname(path), { recursive: true });
+        await Deno.writeFile(temporary, bytes, { createNew: true });
+      });
+      named.push(() => naming(path, () => Deno.rename(temporary, path)));
     }
+    for (const name of named) await name();
   } catch (error) {
     for (const step of undo.reverse()) await step().catch(() => {});
     throw error;
@@ -34,12 +40,15 @@ export async function writeAll(files: readonly { path: string; bytes: Uint8Array
  */
 export async function assertWritable(path: string): Promise<void> {
   const removeFolder = await makeFolder(path);
+  const temporary = temporaryName(path);
   try {
-    await withTemporary(path, async (temporary) => {
+    await naming(path, async () => {
+      await Deno.mkdir(dirname(path), { recursive: true });
       await Deno.writeFile(temporary, new Uint8Array(), { createNew: true });
       await Deno.remove(temporary);
     });
   } finally {
+    await Deno.remove(temporary).catch(() => {});
     await removeFolder();
   }
 }
@@ -55,24 +64,37 @@ async function makeFolder(path: string): Promise<() => Promise<void>> {
   };
 }
 
-/** Under narrow permissions Deno refuses even to stat some folders (/proc). Those folders exist. */
+/**
+ * A link whose target is gone is not missing: it is the user's, and must not be removed.
+ * Under narrow permissions Deno refuses even to stat some folders (/proc). Those folders exist.
+ */
 function isMissing(folder: string): boolean {
   try {
-    return !existsSync(folder);
+    Deno.lstatSync(folder);
+    return false;
+  } catch (error) {
+    return error instanceof Deno.errors.NotFound;
+  }
+}
+
+/** A file of this name would replace no folder, but that shows only after others have been renamed. */
+function isFolder(path: string): boolean {
+  try {
+    return Deno.lstatSync(path).isDirectory;
   } catch {
     return false;
   }
 }
 
-async function withTemporary(path: string, write: (temporary: string) => Promise<void>): Promise<void> {
-  const temporary = `${path}.${crypto.randomUUID().slice(0, 8)}.part`;
-  const removeFolder = await makeFolder(path);
+function temporaryName(path: string): string {
+  return `${path}.${crypto.randomUUID().slice(0, 8)}.part`;
+}
+
+/** Runs a part of a write. @throws {Error} naming `path` and the cause */
+async function naming(path: string, part: () => Promise<void>): Promise<void> {
   try {
-    await Deno.mkdir(dirname(path), { recursive: true });
-    await write(temporary);
+    await part();
   } catch (cause) {
-    await Deno.remove(temporary).catch(() => {});
-    await removeFolder();
     // Deno's own message would suggest to run with more permissions.
     const refused = cause instanceof Deno.errors.NotCapable;
     const reason = refused ? "not writable" : cause instanceof Error ? cause.message : String(cause);

@@ -25,7 +25,7 @@ import {
 } from "../../flags/image_flags.ts";
 import { requireFrames } from "../../request/video_frames.ts";
 import { assertOutput, defaultOutput, encodeOutput, firstFile, STANDARD_OUTPUT } from "./output_files.ts";
-import { outputPaths } from "./output_paths.ts";
+import { outputPaths, stillFree } from "./output_paths.ts";
 import { peakMemoryBytes } from "../peak_memory.ts";
 import { settleArguments, type SettledArguments } from "./settle_arguments.ts";
 import { StepBar } from "./step_bar.ts";
@@ -83,7 +83,11 @@ export async function generate(
         compression: options.compression,
       })
       : undefined;
-    const { compression } = options;
+    const { compression, overwrite } = options;
+    // Another command may have written there while this one drew.
+    for (const chosen of [paths, dumps]) {
+      if (chosen[i] !== undefined) chosen[i] = stillFree(chosen[i], chosen, { overwrite });
+    }
     const files = await encodeOutput(paths[i]!, { result, signal, metadata, compression });
     const dump = dumps[i] === undefined ? [] : [{ path: dumps[i], bytes: dumpOf(result) }];
     if (options.out === STANDARD_OUTPUT) await writeToStandardOutput(files[0]!.bytes);

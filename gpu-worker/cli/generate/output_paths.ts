@@ -1,5 +1,4 @@
 // Chooses where pictures go: --out as a pattern, and names that no other file has.
-import { existsSync } from "node:fs";
 import { isDeviceName } from "../is_device_name.ts";
 import { firstFile, withSuffix } from "./output_files.ts";
 
@@ -43,6 +42,22 @@ export function outputPaths(
   });
 }
 
+/**
+ * Returns `path`, or its next free name if another command has taken it since it was chosen.
+ * @param others the paths that this command has chosen
+ */
+export function stillFree(
+  path: string,
+  others: readonly string[],
+  { overwrite, exists = isThere }: OutputPathsOptions,
+): string {
+  if (overwrite || !exists(firstFile(path))) return path;
+  for (let count = 2;; count++) {
+    const candidate = withSuffix(path, count);
+    if (!others.includes(candidate) && !exists(firstFile(candidate))) return candidate;
+  }
+}
+
 /** Returns a prompt as part of a file name that every system can store. */
 function slug(text: string): string {
   // Marks are parts of letters: vowels in Hindi and Thai, accents elsewhere.
@@ -60,12 +75,13 @@ function fill(out: string, { prompt, seed, model, method }: NamedPicture, number
 }
 
 /**
- * Under narrow permissions Deno refuses to look. Such a file cannot be written either,
- * which is said elsewhere.
+ * Whether the name is taken, be it by a link whose target is away. Under narrow permissions Deno refuses to
+ * look. Such a file cannot be written either, which is said elsewhere.
  */
 function isThere(path: string): boolean {
   try {
-    return existsSync(path);
+    Deno.lstatSync(path);
+    return true;
   } catch {
     return false;
   }

@@ -38,4 +38,30 @@ describe("write_atomically", () => {
     await assert.rejects(writeAll(files), /Cannot write .*taken: /);
     assert.deepEqual(names(), ["taken"]);
   });
+
+  it("writeAll() keeps the old file where another of the new ones fails", async () => {
+    Deno.writeFileSync(join(folder, "old"), new Uint8Array([7]));
+    Deno.mkdirSync(join(folder, "taken"));
+    const files = ["old", "taken"].map((name) => ({ path: join(folder, name), bytes }));
+    await assert.rejects(writeAll(files), /Cannot write .*taken: /);
+    assert.deepEqual(Deno.readFileSync(join(folder, "old")), new Uint8Array([7]));
+    assert.deepEqual(names(), ["old", "taken"]);
+  });
+
+  for (const target of ["gone/away", "link"]) {
+    it(`leaves a link to a missing folder alone: ${target}`, async () => {
+      const link = join(folder, "link");
+      Deno.symlinkSync(join(folder, target), link);
+      for (const path of [join(link, "x.png"), join(link, "deep/x.png")]) {
+        await assert.rejects(assertWritable(path), /Cannot write /);
+        await assert.rejects(writeAtomically(path, bytes), /Cannot write /);
+        await assert.rejects(
+          writeAll([{ path: join(folder, "a"), bytes }, { path, bytes }]),
+          /Cannot write /,
+        );
+      }
+      assert.equal(Deno.readLinkSync(link), join(folder, target));
+      assert.deepEqual(names(), ["link"]);
+    });
+  }
 });

@@ -1,8 +1,10 @@
 // Files that `deno task generate` writes, and reads again.
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import sharp from "sharp";
+import { generate as generateHere } from "../../../../gpu-worker/cli/generate/generate.ts";
 import { readMetadata } from "../../../../gpu-worker/media/metadata/read_metadata.ts";
 import { runTask, startTask } from "../run_task.ts";
 import { filesIn } from "./files_in.ts";
@@ -91,6 +93,20 @@ describe("deno task generate, files", () => {
     assert.deepEqual(Deno.readFileSync(out), before);
     assert.equal(await draw("--seed", "2", "--overwrite"), out);
     assert.deepEqual(Deno.readFileSync(out), Deno.readFileSync(join(folder, "same-2.png")));
+  });
+
+  it("keeps a file that another command has written while this one drew", async () => {
+    const out = join(folder, "race-{seed}.png");
+    const theirs = new Uint8Array([1, 2, 3]);
+    await generateHere(["--prompt", "red heart", ...QUICK, "--n", "2", "--out", out], {
+      signal: new AbortController().signal,
+      onWritten: () => {
+        const second = join(folder, "race-43.png");
+        if (!existsSync(second)) Deno.writeFileSync(second, theirs);
+      },
+    });
+    assert.deepEqual(Deno.readFileSync(join(folder, "race-43.png")), theirs);
+    assert.ok(existsSync(join(folder, "race-43-2.png")));
   });
 
   it("reads prompts from standard input and writes a picture to standard output", async () => {

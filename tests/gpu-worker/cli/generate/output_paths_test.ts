@@ -1,6 +1,7 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
-import { outputPaths } from "../../../../gpu-worker/cli/generate/output_paths.ts";
+import { outputPaths, stillFree } from "../../../../gpu-worker/cli/generate/output_paths.ts";
+import { TempFolder } from "../../../temp_folder.ts";
 
 const pictures = (...seeds: number[]) =>
   seeds.map((seed) => ({ prompt: "A red: heart?", seed, model: "models/emoji", method: "spectrum" }));
@@ -47,5 +48,23 @@ describe("outputPaths()", () => {
       "red-1.png",
       "red-1-2.png",
     ]);
+  });
+});
+
+describe("stillFree()", () => {
+  it("takes the next name that is neither taken nor chosen for another picture", () => {
+    const free = (taken: string[], overwrite = false) =>
+      stillFree("x.png", ["x.png", "x-2.png"], { overwrite, exists: (path) => taken.includes(path) });
+    assert.equal(free([]), "x.png");
+    assert.equal(free(["x.png"]), "x-3.png");
+    assert.equal(free(["x.png", "x-3.png"]), "x-4.png");
+    assert.equal(free(["x.png"], true), "x.png");
+  });
+
+  it("does not replace a link whose target is away", () => {
+    using folder = new TempFolder();
+    const path = folder.join("x.png");
+    Deno.symlinkSync(folder.join("gone.png"), path);
+    assert.equal(stillFree(path, [path], { overwrite: false }), folder.join("x-2.png"));
   });
 });
