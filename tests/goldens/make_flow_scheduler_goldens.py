@@ -1,7 +1,8 @@
-"""Makes goldens of schedulers of other classes on flow models: what the pipelines draw with UniPC and DPM-Solver.
+"""Makes goldens of other classes' schedulers on flow models: what pipelines draw with UniPC and DPM-Solver.
 
-FLUX and FLUX.2 klein leave the sigmas to such a scheduler, the others pass their own; all compute the
-shift from the picture's size where it is dynamic. "options" of a case makes its "scheduler" from the checkpoint's.
+FLUX and FLUX.2 klein leave the sigmas to such a scheduler, and the others pass their own.
+All compute the shift from the picture's size where it is dynamic.
+"options" of a case makes its "scheduler" from the checkpoint's.
 """
 
 import sys

@@ -1,4 +1,4 @@
-// Dynamic shifting under the schedulers that are not FlowMatchEuler: diffusers' pipelines compute `mu` from the
+// Dynamic shifting under schedulers other than FlowMatchEuler: diffusers' pipelines compute `mu` from the
 // picture's size and the scheduler's config, whatever class that scheduler has.
 
 import { calculateShift } from "./calculate_shift.ts";
