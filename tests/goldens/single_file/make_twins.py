@@ -548,13 +548,13 @@ def with_width(function, width):
     return space[function.__name__]
 
 
-def check(name, classes, width=None):
+def check(name, classes, width=None, prefix=""):
     """Loads the twin by diffusers' from_single_file, component by component, and compares every tensor."""
     folder = GOLDENS / TWINS[name]["folder"]
     mappings = diffusers.loaders.single_file_model.SINGLE_FILE_LOADABLE_CLASSES
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "twin.safetensors"
-        save_file(tensors_of(name), path)
+        save_file({key.removeprefix(prefix): value for key, value in tensors_of(name).items()}, path)
         for component, kind in classes.items():
             kept = mappings.get(kind.__name__)
             if width is not None and component == "transformer":
@@ -678,7 +678,9 @@ def main():
     check("hunyuan-video-33ch", {"transformer": diffusers.HunyuanVideoTransformer3DModel}, width)
 
     twin("qwen-image", "qwen_image/tiny-image", [("model.diffusion_model.", "transformer", plain)])
-    check("qwen-image", {"transformer": diffusers.QwenImageTransformer2DModel})
+    # diffusers takes the names as they are, without a prefix.
+    check("qwen-image", {"transformer": diffusers.QwenImageTransformer2DModel},
+          prefix="model.diffusion_model.")
     twin("qwen-image-vae", "qwen_image/tiny-image", [("", "vae", wan_vae)])
 
     twin("wan-a14b-high", "wan/tiny-a14b", [("", "transformer", wan)])
