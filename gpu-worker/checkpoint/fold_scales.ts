@@ -12,8 +12,8 @@ import type { WeightEntry } from "./weight_entry.ts";
 const SCALE = /^(.*)\.(?:scale_weight|weight_scale)$/s;
 /** Scales of activations, which are not rounded to fp8 here, and a description that is read before. */
 const IGNORED = /\.(?:scale_input|input_scale|comfy_quant)$/;
-/** Says that every matrix in fp8 has a scale. */
-const MARKER = /(?:^|\.)scaled_fp8$/;
+/** Says that every matrix in fp8 of a network has a scale. The group is the network's prefix. */
+const MARKER = /^(.*\.|)scaled_fp8$/s;
 
 /** A tensor beside a weight that says how it was quantized, whatever the program calls it. */
 const COMPANION = /^(.*?)\.(?:weight[._].+|[^.]*(?:scale|zero_?point|absmax|quant|SCB)[^.]*)$/s;
@@ -43,8 +43,8 @@ export function foldScales(
   }
   refuseWholeNumbers(path, { tensors, changed });
   const names = [...tensors.keys()];
-  const marked = names.some((name) => MARKER.test(name));
-  const isFp8 = marked || [...tensors.values()].some(({ dtype }) => dtype.startsWith("float8"));
+  const marked = names.flatMap((name) => MARKER.exec(name)?.[1] ?? []);
+  const isFp8 = marked.length > 0 || [...tensors.values()].some(({ dtype }) => dtype.startsWith("float8"));
   if (!isFp8 && formats.size === 0) return new Map(tensors);
   refuseUnknownScales(path, { tensors, formats, used });
   const scales = new Map<string, TensorScales>();
@@ -63,11 +63,9 @@ export function foldScales(
   for (const [name, entry] of tensors) {
     if (used.has(name) || SCALE.test(name) || IGNORED.test(name) || MARKER.test(name)) continue;
     const scaled = scales.get(name);
-    const isFp8 = entry.dtype.startsWith("float8");
-    const format = formats.get(name.replace(/\.weight$/, ""));
-    if (
-      scaled === undefined && isFp8 && !changed.has(name) && (format || marked && entry.shape.length === 2)
-    ) {
+    const isMarked = formats.has(name.replace(/\.weight$/, "")) ||
+      entry.shape.length === 2 && marked.some((prefix) => name.startsWith(prefix));
+    if (isMarked && scaled === undefined && !changed.has(name) && entry.dtype.startsWith("float8")) {
       throw new CheckpointError(
         `Cannot use ${path} as it is marked as scaled fp8, but '${showValue(name)}' has no scale`,
       );

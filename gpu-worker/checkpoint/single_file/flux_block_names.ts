@@ -37,12 +37,19 @@ export function fluxStreamNames(file: "img" | "txt", mlp: readonly [first: strin
   };
 }
 
+/** Endings of norms' weights: the published files', and those that ComfyUI saves. */
+export const NORM_ENDINGS = ["scale", "weight"] as const;
+
 /** Returns the names of the norms of queries and keys. */
-export function fluxNormNames(theirs: string, ours: string, [query, key]: readonly [string, string]) {
-  return {
-    [`${theirs}.query_norm.scale`]: `${ours}.${query}.weight`,
-    [`${theirs}.key_norm.scale`]: `${ours}.${key}.weight`,
-  };
+export function fluxNormNames(
+  theirs: string,
+  ours: string,
+  [query, key]: readonly [string, string],
+): Record<string, string> {
+  return Object.fromEntries(NORM_ENDINGS.flatMap((ending) => [
+    [`${theirs}.query_norm.${ending}`, `${ours}.${query}.weight`],
+    [`${theirs}.key_norm.${ending}`, `${ours}.${key}.weight`],
+  ]));
 }
 
 const IMAGE = fluxStreamNames("img", ["net.0.proj", "net.2"]);

@@ -27,6 +27,8 @@ const UNUSED = new RegExp(
   [
     /(?:^|\.)(?:logit_scale|scaled_fp8|comfy_attention\.config)$/,
     /^(?:model_ema|embedding_manager)\./,
+    // The tokenizer that ComfyUI saves with all networks.
+    /^text_encoders\.spiece_model$/,
     /^(?:alphas_cumprod|betas|sqrt_|log_one_minus|posterior_|lvlb_weights)/,
     /^(?:denoiser\.sigmas|v_pred|ztsnr)$/,
   ].map(({ source }) => source).join("|"),

@@ -1,6 +1,10 @@
 // The names of lodestone-rock/flow for the layers of Chroma: FLUX's, and those of the approximator.
 import { type FindOriginalNames, originalNames } from "../../checkpoint/lora/original_names.ts";
-import { FLUX_BLOCK_NAMES, FLUX_PROCESSOR_NAMES } from "../../checkpoint/single_file/flux_block_names.ts";
+import {
+  FLUX_BLOCK_NAMES,
+  FLUX_PROCESSOR_NAMES,
+  NORM_ENDINGS,
+} from "../../checkpoint/single_file/flux_block_names.ts";
 import type { NameTable } from "../../checkpoint/single_file/name_table.ts";
 
 /** The network that computes the modulations of all blocks. */
@@ -16,7 +20,9 @@ export const CHROMA_NAMES: NameTable = {
   },
   tensors: {
     ...FLUX_BLOCK_NAMES.tensors,
-    [`${APPROXIMATOR}.norms.*.scale`]: `${APPROXIMATOR}.norms.*.weight`,
+    ...Object.fromEntries(
+      NORM_ENDINGS.map((ending) => [`${APPROXIMATOR}.norms.*.${ending}`, `${APPROXIMATOR}.norms.*.weight`]),
+    ),
   },
 };
 

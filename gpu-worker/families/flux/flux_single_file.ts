@@ -9,12 +9,15 @@ import { fluxBlockSizes } from "../../checkpoint/single_file/flux_block_sizes.ts
 import { sizeOf } from "../../checkpoint/single_file/shapes.ts";
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
+import { NORM_ENDINGS } from "../../checkpoint/single_file/flux_block_names.ts";
 import { FLUX_NAMES } from "./flux_names.ts";
 
 const ORIGINAL: Layout = {
   prefixes: DENOISER_PREFIXES,
   matches: (tensors) =>
-    tensors.has("double_blocks.0.img_attn.norm.key_norm.scale") && tensors.has("vector_in.in_layer.weight"),
+    NORM_ENDINGS.some((ending) => tensors.has(`double_blocks.0.img_attn.norm.key_norm.${ending}`)) &&
+    // HunyuanVideo's has one more part in its name.
+    tensors.has("img_in.weight") && tensors.has("vector_in.in_layer.weight"),
   place: () => findInTable(FLUX_NAMES),
 };
 

@@ -43,7 +43,10 @@ export const flux2SingleFile: Architecture = {
       };
     },
   },
-  parts: [autoencoderKLFlux2Part, causalPart("text_encoder", "Qwen3ForCausalLM")],
+  parts: [
+    autoencoderKLFlux2Part,
+    causalPart({ component: "text_encoder", className: "Qwen3ForCausalLM", names: ["qwen3_4b", "qwen3_8b"] }),
+  ],
   tokenizers: { tokenizer: "Qwen2Tokenizer" },
   variant(weights: Weights): Variant {
     if (hasGuidance(weights)) {

@@ -23,7 +23,7 @@ const LAYOUTS: readonly Layout[] = [
 export const hunyuanVideoSingleFile: Architecture = architectureOf({
   pipelineClass: "HunyuanVideoPipeline",
   seesImage: false,
-  textEncoder: causalPart("text_encoder", "LlamaModel"),
+  textEncoder: causalPart({ component: "text_encoder", className: "LlamaModel", names: ["llama"] }),
   variant: {
     title: "HunyuanVideo",
     repositories: ["hunyuanvideo-community/HunyuanVideo"],

@@ -41,7 +41,11 @@ export const qwenImageSingleFile: Architecture = {
   },
   parts: [
     wanVaePart("AutoencoderKLQwenImage"),
-    causalPart("text_encoder", "Qwen2_5_VLForConditionalGeneration"),
+    causalPart({
+      component: "text_encoder",
+      className: "Qwen2_5_VLForConditionalGeneration",
+      names: ["qwen25_7b"],
+    }),
   ],
   tokenizers: { tokenizer: "Qwen2Tokenizer" },
   variant(_weights: Weights, tensors: Weights) {

@@ -45,7 +45,11 @@ export const qwenImage21SingleFile: Architecture = {
   },
   parts: [
     wanVaePart("AutoencoderKLQwenImage21"),
-    causalPart("text_encoder", "Qwen3VLForConditionalGeneration"),
+    causalPart({
+      component: "text_encoder",
+      className: "Qwen3VLForConditionalGeneration",
+      names: ["qwen3vl_8b"],
+    }),
   ],
   tokenizers: { processor: "Qwen3VLProcessor" },
   variant: () => ({

@@ -40,7 +40,10 @@ export const zImageSingleFile: Architecture = {
       };
     },
   },
-  parts: [autoencoderKLPart, causalPart("text_encoder", "Qwen3ForCausalLM")],
+  parts: [
+    autoencoderKLPart,
+    causalPart({ component: "text_encoder", className: "Qwen3ForCausalLM", names: ["qwen3_4b"] }),
+  ],
   tokenizers: { tokenizer: "Qwen2Tokenizer" },
   variant: () => ({
     title: "Z-Image",

@@ -168,6 +168,24 @@ describe("fp8 weights", () => {
     assert.deepEqual([...await inGraph(weights)], [...expected("float8_e5m2 scaled")].map((v) => v + 0));
   });
 
+  it("may be plain beside another network whose fp8 is marked as scaled", () => {
+    const marker = { dtype: "F8_E4M3", shape: [0], data: new Uint8Array() };
+    const tensors = {
+      "model.x.weight": matrix("float8_e5m2"),
+      "text.y.weight": matrix("float8_e5m2"),
+      "text.y.scale_weight": scale(),
+      "text.scaled_fp8": marker,
+    };
+    write(tensors);
+    const found = readTensors(path);
+    assert.deepEqual([...found].map(([name, { scale }]) => [name, scale]), [
+      ["model.x.weight", undefined],
+      ["text.y.weight", Math.fround(0.0123)],
+    ]);
+    write({ ...tensors, "text.z.weight": matrix("float8_e5m2") });
+    assert.throws(() => readTensors(path), /marked as scaled fp8, but 'text.z.weight' has no scale/);
+  });
+
   const whole = (dtype: string): Stored => ({ dtype, shape: [16, 16], data: EVERY });
   const WRONG: Record<string, [() => Record<string, Stored>, RegExp]> = {
     "a missing scale": [

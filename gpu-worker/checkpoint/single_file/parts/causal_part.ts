@@ -20,11 +20,25 @@ const TRANSFORMERS: Layout = {
   },
 };
 
+export interface CausalPartOptions {
+  component: string;
+  className: string;
+  /** ComfyUI's names of the encoder, in files that it saves with all networks. */
+  names: readonly string[];
+}
+
 /** Returns a decoder-only language model of a pipeline. */
-export function causalPart(component: string, className: string): Part {
+export function causalPart({ component, className, names }: CausalPartOptions): Part {
+  const prefixes = names.flatMap((name) => [
+    `text_encoders.${name}.transformer.`,
+    `text_encoders.${name}.`,
+  ]);
   return {
     component,
     className,
-    layouts: [TRANSFORMERS, llamaCppCausal({ paired: className === "LlamaModel" })],
+    layouts: [
+      { ...TRANSFORMERS, prefixes: [...prefixes, ...TRANSFORMERS.prefixes] },
+      llamaCppCausal({ paired: className === "LlamaModel" }),
+    ],
   };
 }

@@ -93,11 +93,13 @@ describe("llama.cpp's names", () => {
       ]));
     const plain = new Map([...weights].map(([name, entry]) => [name.replace(/^model\./, ""), entry]));
     const file = renamed(weights, LLAMA_RULES);
-    assertPlaced(causalPart("text_encoder", "LlamaModel"), { file: paired(file), expected: paired(plain) });
+    assertPlaced(causalPart({ component: "text_encoder", className: "LlamaModel", names: [] }), {
+      file: paired(file),
+      expected: paired(plain),
+    });
     // Rows in an unknown order are worse than no model.
-    const [layout] = causalPart("text_encoder", "LlamaModel").layouts.filter((layout) =>
-      layout.matches(file)
-    );
+    const [layout] = causalPart({ component: "text_encoder", className: "LlamaModel", names: [] }).layouts
+      .filter((layout) => layout.matches(file));
     assert.ok(layout !== undefined);
     assert.deepEqual(placeTensors(file, layout).unknown.sort(), [...file.keys()].filter(isRotated).sort());
   });

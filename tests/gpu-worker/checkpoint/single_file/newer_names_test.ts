@@ -5,9 +5,14 @@ import assert from "node:assert/strict";
 import type { Weights } from "../../../../gpu-worker/checkpoint/weights.ts";
 import { foldScales } from "../../../../gpu-worker/checkpoint/fold_scales.ts";
 import { placeTensors } from "../../../../gpu-worker/checkpoint/single_file/place_tensors.ts";
-import { recogniseTensors } from "../../../../gpu-worker/checkpoint/single_file/recognise_file.ts";
+import {
+  recognisePart,
+  recogniseTensors,
+} from "../../../../gpu-worker/checkpoint/single_file/recognise_file.ts";
 import { ARCHITECTURES } from "../../../../gpu-worker/model/architectures.ts";
+import { join } from "node:path";
 import { BOTH, entryOf, expand, ROWS } from "./published_patterns.ts";
+import { type FileTensor, writeSafetensors } from "./twin.ts";
 
 const KLEIN = (double: number, single: number, more = "") =>
   expand(`
@@ -285,6 +290,94 @@ describe("placeTensors() of newer autoencoders", () => {
       const shape = (name: string) => weights.get(name)!.shape;
       assert.deepEqual(shape("decoder.conv_in.weight"), isPicture ? [8, 4, 3, 3] : [8, 4, 1, 3, 3]);
       assert.deepEqual(shape("decoder.up_blocks.0.upsampler.resample.1.weight"), [8, 8, 3, 3]);
+    });
+  }
+});
+
+const QWEN_LAYER = (layers: number, { bias }: { bias: boolean }) => `
+  model.{embed_tokens,norm}.weight model.layers.{0..${layers - 1}}.{input,post_attention}_layernorm.weight
+  model.layers.{0..${layers - 1}}.self_attn.{q,k,v,o}_proj.weight
+  model.layers.{0..${layers - 1}}.mlp.{gate,up,down}_proj.weight
+  model.layers.{0..${layers - 1}}.self_attn.${bias ? "{q,k,v}_proj.bias" : "{q,k}_norm.weight"}`;
+const QWEN_MATRICES = (layers: number) =>
+  expand(`
+    model.layers.{0..${layers - 1}}.self_attn.{q,k,v,o}_proj model.layers.{0..${
+    layers - 1
+  }}.mlp.{gate,up,down}_proj`);
+const QWEN_VISION = `
+  visual.patch_embed.proj.weight visual.merger.ln_q.weight visual.merger.mlp.{0,2}.${BOTH}
+  visual.blocks.{0..31}.{norm1,norm2}.weight visual.blocks.{0..31}.attn.{qkv,proj}.${BOTH}
+  visual.blocks.{0..31}.mlp.{gate,up,down}_proj.${BOTH}`;
+const UMT5_LAYER = `encoder.block.{0..23}.layer`;
+const UMT5 = expand(`
+  shared.weight encoder.final_layer_norm.weight ${UMT5_LAYER}.{0,1}.layer_norm.weight
+  ${UMT5_LAYER}.0.SelfAttention.{q,k,v,o,relative_attention_bias}.weight
+  ${UMT5_LAYER}.1.DenseReluDense.{wi_0,wi_1,wo}.weight`);
+const UMT5_MATRICES = expand(
+  `${UMT5_LAYER}.0.SelfAttention.{q,k,v,o} ${UMT5_LAYER}.1.DenseReluDense.{wi_0,wi_1,wo}`,
+);
+
+describe("recognisePart() of ComfyUI's text encoders", () => {
+  const ENCODERS: Record<
+    string,
+    { className: string; names: string[]; matrices?: string[]; placed: number }
+  > = {
+    "qwen_3_4b": {
+      className: "Qwen3ForCausalLM",
+      names: expand(QWEN_LAYER(36, { bias: false })),
+      placed: 398,
+    },
+    "qwen_3_8b_fp8mixed": {
+      className: "Qwen3ForCausalLM",
+      names: [...expand(QWEN_LAYER(36, { bias: false })), "lm_head.weight"],
+      matrices: QWEN_MATRICES(36),
+      placed: 398,
+    },
+    "qwen_2.5_vl_7b_fp8_scaled": {
+      className: "Qwen2_5_VLForConditionalGeneration",
+      names: [
+        ...expand(`${QWEN_LAYER(28, { bias: true })} ${QWEN_VISION} lm_head.weight`),
+        "scaled_fp8",
+      ],
+      matrices: QWEN_MATRICES(28),
+      placed: 728,
+    },
+    "umt5_xxl_fp8_e4m3fn_scaled": {
+      className: "UMT5EncoderModel",
+      names: [...UMT5, "spiece_model", "scaled_fp8"],
+      matrices: UMT5_MATRICES,
+      placed: 242,
+    },
+  };
+  for (const [file, { className, names, matrices = [], placed }] of Object.entries(ENCODERS)) {
+    it(`places every tensor of ${file}`, () => {
+      const folder = Deno.makeTempDirSync();
+      try {
+        const path = join(folder, "part.safetensors");
+        const tensors = new Map<string, FileTensor>(
+          names.map((name) => [name, { dtype: "F16", shape: [4, 4], data: new Uint8Array(32) }]),
+        );
+        const one = { dtype: "F32", shape: [], data: new Uint8Array(Float32Array.of(0.5).buffer) };
+        for (const module of matrices) {
+          tensors.set(`${module}.weight`, { dtype: "F8_E4M3", shape: [4, 4], data: new Uint8Array(16) });
+          if (names.includes("scaled_fp8")) {
+            tensors.set(`${module}.scale_weight`, one).set(`${module}.scale_input`, one);
+          } else {
+            const data = new TextEncoder().encode(JSON.stringify({ format: "float8_e4m3fn" }));
+            tensors.set(`${module}.weight_scale`, one)
+              .set(`${module}.comfy_quant`, { dtype: "U8", shape: [data.length], data });
+          }
+        }
+        writeSafetensors(path, tensors);
+        const part = ARCHITECTURES.flatMap(({ parts }) => parts).find((part) =>
+          part.className === className
+        )!;
+        const found = recognisePart(path, part);
+        assert.equal(found.size, placed);
+        assert.equal([...found.values()].filter(({ scale }) => scale === 0.5).length, matrices.length);
+      } finally {
+        Deno.removeSync(folder, { recursive: true });
+      }
     });
   }
 });

@@ -92,6 +92,11 @@ function arrange(entries: readonly WeightEntry[], how: string | undefined): File
   }
 }
 
+/** Returns a tensor of a folder as it is. */
+export function fileTensorOf(entry: WeightEntry): FileTensor {
+  return { dtype: CODES[entry.dtype]!, shape: entry.shape, data: read(entry) };
+}
+
 function read({ path, offset, byteLength }: WeightEntry): Uint8Array {
   return Deno.readFileSync(path).subarray(offset, offset + byteLength);
 }
