@@ -1,7 +1,7 @@
 // A family of models is data and plain functions. Its folder exports one record of this
 // type for each of diffusers' pipeline classes, and model/families.ts lists the
 // records. loaded_pipeline.ts holds the code that all families share.
-import { ONE_PHASE, type Phases, type SchedulerConfig, type Solver } from "../../sampler/mod.ts";
+import type { SchedulerConfig, Solver } from "../../sampler/mod.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { LoraRules } from "../checkpoint/lora/lora_rules.ts";
 import type { Architecture } from "../checkpoint/single_file/architecture.ts";
@@ -12,19 +12,17 @@ import type { MakeDenoiser } from "../denoiser/run_denoiser.ts";
 import type { BuildGraphsOptions } from "../graph/build_graphs_options.ts";
 import type { OnnxModel } from "../graph/graph_builder.ts";
 import type { GenerateRequest } from "../request/generate_request.ts";
-import { guidanceBranches } from "../request/guidance_branches.ts";
 import type { ReferenceImage } from "../request/references.ts";
-import type { VideoFrames } from "../request/video_frames.ts";
-import type { RequestDefaults } from "../request/request_defaults.ts";
 import type { DType } from "../runtime/dtype.ts";
 import type { Runtime } from "../runtime/mod.ts";
 import type { GraphSession } from "../session/session_loader.ts";
 import type { LoadedEncoder } from "../text/encode_text.ts";
 import type { EncodedPrompt, EncodePromptOptions } from "../text/encoded_prompt.ts";
 import type { LatentScale } from "../vae/latent_scale.ts";
-import { latentsOf, type VideoSize } from "../vae/video_size.ts";
+import type { VideoSize } from "../vae/video_size.ts";
 import type { DecodedImage } from "../media/decoded_image.ts";
 import type { ControlNet, FamilyControls, PreparedControl } from "./control_net.ts";
+import type { FrameCondition, PrepareFrames } from "./frame_condition.ts";
 import type { LatentDecoder } from "./latent_decoder.ts";
 import type { CheckpointReading, OpenOptions } from "./pipeline.ts";
 
@@ -74,34 +72,6 @@ export const ONE_STAGE: readonly Stage[] = [{ start: 0, network: 0 }];
 export type EncodersOf<Reading extends FamilyReading> = {
   readonly [Name in keyof Reading["tokenizers"]]: LoadedEncoder;
 };
-
-/** The inputs that a video's given frames add to a run. */
-export interface FrameCondition {
-  /** Channels that the denoiser sees beside its latents, [channels, frames, height, width]. */
-  channels?: Float32Array;
-  /** Latents of the first frames, which stay as they are, [channels, their frames, height, width]. */
-  held?: Float32Array;
-  /** A vision encoder's states of the frames, [tokens, features]. */
-  states?: Float32Array;
-  /** Returns the latents that the run begins with. @default the noise */
-  begin?(noise: Float32Array): Float32Array<ArrayBuffer>;
-}
-
-/** A run whose frames are to be encoded. */
-export interface FramesToPrepare {
-  /** Undefined for a video that begins from text alone. */
-  frames: VideoFrames | undefined;
-  /** Size of the latents. */
-  size: VideoSize;
-  /** Pixels. */
-  width: number;
-  /** Pixels. */
-  height: number;
-  signal: AbortSignal | undefined;
-}
-
-/** Encodes the frames of a run. @throws {ImageError} for a damaged image. */
-export type PrepareFrames = (run: FramesToPrepare) => Promise<FrameCondition>;
 
 /** The loaded networks that encode frames. */
 export interface LoadedFrames<Reading extends FamilyReading> {
@@ -308,43 +278,4 @@ export interface Family<Reading extends FamilyReading = FamilyReading> {
    * @returns undefined if the checkpoint takes none @default videos begin from text alone
    */
   prepareFrames?(loaded: LoadedFrames<Reading>): PrepareFrames | undefined;
-}
-
-/** Returns the shape of the latents that the denoiser works on. */
-export function denoisedDims(
-  { family: { packing }, reading: { rules } }: { family: Family; reading: FamilyReading },
-  size: VideoSize,
-): number[] {
-  const { channels, frames, height, width } = size;
-  if (packing) return packing.dims(size);
-  return rules.video ? [channels, frames, height, width] : [channels, height, width];
-}
-
-/** Counts the elements of one picture's or video's feature, over all branches. */
-export function featureElements(
-  { family, reading: { config, latentScale, rules } }: { family: Family; reading: FamilyReading },
-  request: Omit<RequestDefaults, "sampler">,
-): number {
-  const dims = family.featureDims(config, latentsOf(latentScale, request));
-  return dims.reduce((product, dim) => product * dim, guidanceBranches(request, rules));
-}
-
-/** Returns a solver of a run's whole schedule, whose noise is zero. */
-export function solverOf(
-  { family, reading }: { family: Family; reading: FamilyReading },
-  request: GenerateRequest,
-): Solver {
-  const size = latentsOf(reading.latentScale, request);
-  return family.solver(request, { reading, size, noise: (count) => new Float32Array(count) });
-}
-
-/** Returns the first steps of the networks that take turns in a run. */
-export function phasesOf(
-  model: { family: Family; reading: FamilyReading },
-  request: GenerateRequest,
-): Phases {
-  const { family, reading } = model;
-  if (family.stages === undefined) return ONE_PHASE;
-  const { timesteps } = solverOf(model, request);
-  return family.stages(timesteps, reading).map(({ start }) => start);
 }

@@ -9,11 +9,13 @@ import { type EncodedPrompt, lengthenPrompt } from "../text/encoded_prompt.ts";
 import type { LoadedEncoder } from "../text/encode_text.ts";
 import { RememberedPrompts } from "../text/remembered_prompts.ts";
 import type { ImageEncoder } from "../vae/image_encoder.ts";
-import { denoisedDims, type PreparedRun, type PrepareFrames } from "./family.ts";
+import type { PreparedRun } from "./family.ts";
+import type { PrepareFrames } from "./frame_condition.ts";
 import type { FinalLatents, LatentDecoder } from "./latent_decoder.ts";
 import type { GenerateOptions, GenerateResult, ModelInfo, Pipeline } from "./pipeline.ts";
 import { type LoadedDenoiser, prepareDenoiser } from "./prepare_denoiser.ts";
 import { prepareRun, type ReadyRun } from "./prepare_run.ts";
+import { denoisedDims } from "./run_shape.ts";
 import { runSampling, type SamplingResult } from "./run_sampling.ts";
 import { Stopwatch } from "./stopwatch.ts";
 

@@ -13,7 +13,6 @@ import type { DType } from "../runtime/dtype.ts";
 import type { Runtime } from "../runtime/mod.ts";
 import type { EncodedPrompt } from "../text/encoded_prompt.ts";
 import {
-  denoisedDims,
   type DenoiserRows,
   type Family,
   type FamilyReading,
@@ -21,6 +20,7 @@ import {
   type PreparedRun,
   type Stage,
 } from "./family.ts";
+import { denoisedDims } from "./run_shape.ts";
 
 /** A family's network on the device. */
 export interface LoadedDenoiser {

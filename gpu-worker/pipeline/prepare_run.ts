@@ -10,7 +10,8 @@ import { latentsOf } from "../vae/video_size.ts";
 import { beginRun } from "./begin_run.ts";
 import { prepareControl } from "./control_net.ts";
 import { encodeReferences } from "./encode_references.ts";
-import type { Family, FamilyReading, PreparedRun, PrepareFrames } from "./family.ts";
+import type { Family, FamilyReading, PreparedRun } from "./family.ts";
+import type { PrepareFrames } from "./frame_condition.ts";
 import { VAE } from "./latent_decoder.ts";
 import { type StartPicture, startPicture } from "./start_picture.ts";
 

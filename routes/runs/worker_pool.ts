@@ -70,6 +70,10 @@ const AWAY: WorkerStatus = { ready: false, queue_depth: 0, running: false };
  * model is the better choice.
  */
 const COLD_COST = 4;
+/** Cost of a worker at which an attempt was lost: it is asked after every other that takes runs. */
+const AVOIDED_COST = 1000;
+/** Cost of a worker that takes no runs, as far as is known: it is asked last. */
+const AWAY_COST = 2000;
 
 export class WorkerPool {
   readonly #members: Member[];
@@ -289,8 +293,8 @@ export class WorkerPool {
     const turn = this.#turn++;
     const cost = (member: Member, index: number) =>
       member.load + member.pending + (cardOf(member, model)?.loaded === false ? COLD_COST : 0) +
-      (member.client.url === avoid ? 1000 : 0) +
-      (member.status?.ready === false || isStale(member) ? 2000 : 0) +
+      (member.client.url === avoid ? AVOIDED_COST : 0) +
+      (member.status?.ready === false || isStale(member) ? AWAY_COST : 0) +
       ((index + turn) % this.#members.length) / this.#members.length;
     return this.#members
       .filter((member) => {

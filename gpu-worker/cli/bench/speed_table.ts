@@ -1,6 +1,6 @@
 // Measures how much of its step plan's limit a run reaches, the cost of
 // a forecast relative to a full pass, and the history's size.
-import { featureElements } from "../../pipeline/family.ts";
+import { featureElements } from "../../pipeline/run_shape.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import { describeModel, type DescribeModelOptions } from "../../model/describe_model.ts";
 import { DTYPE_BYTES } from "../../runtime/dtype.ts";

@@ -1,7 +1,7 @@
 // Settles a calibration: its prompts, its numbers of steps, and whether the checkpoint can use one at all.
 import { UsageError } from "../../../protocol/process/usage_error.ts";
 import type { DescribedModel } from "../../model/describe_model.ts";
-import { phasesOf, solverOf } from "../../pipeline/family.ts";
+import { phasesOf, solverOf } from "../../pipeline/run_shape.ts";
 import { whyUnfit } from "../../pipeline/run_forecaster.ts";
 import { completeRequest } from "../../request/complete_request.ts";
 import type { GenerateRequest } from "../../request/generate_request.ts";

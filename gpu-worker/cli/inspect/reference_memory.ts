@@ -3,7 +3,7 @@ import { UsageError } from "../../../protocol/process/usage_error.ts";
 import { openReference } from "../../flags/image_flags.ts";
 import type { ImageSize } from "../../media/decoded_image.ts";
 import type { ReadModel } from "../../model/read_model.ts";
-import { denoisedDims, featureElements } from "../../pipeline/family.ts";
+import { denoisedDims, featureElements } from "../../pipeline/run_shape.ts";
 import type { GenerateRequest } from "../../request/generate_request.ts";
 import type { ReferenceRules } from "../../request/references.ts";
 import { latentsOf } from "../../vae/video_size.ts";

@@ -3,7 +3,7 @@ import { historySlots, planSteps } from "../../../sampler/mod.ts";
 import type { HeldWeights } from "../../checkpoint/blocks/quantization_of.ts";
 import type { MemoryOptions } from "../../flags/memory_flags.ts";
 import type { ReadModel } from "../../model/read_model.ts";
-import { featureElements, phasesOf } from "../../pipeline/family.ts";
+import { featureElements, phasesOf } from "../../pipeline/run_shape.ts";
 import type { GenerateRequest } from "../../request/generate_request.ts";
 import { guidanceBranches } from "../../request/guidance_branches.ts";
 import { DTYPE_BYTES } from "../../runtime/dtype.ts";

@@ -4,7 +4,7 @@ import { hunyuanVideoRotaryTables } from "./hunyuan_video_rotary.ts";
 import { promptRows, rotaryFeeds } from "../../pipeline/transformer_feeds.ts";
 import type { Runtime } from "../../runtime/mod.ts";
 import { BranchFeeds } from "../../denoiser/branch_feeds.ts";
-import type { FrameCondition } from "../../pipeline/family.ts";
+import type { FrameCondition } from "../../pipeline/frame_condition.ts";
 import type { VideoSize } from "../../vae/video_size.ts";
 import type { EncodedPrompt } from "../../text/encoded_prompt.ts";
 

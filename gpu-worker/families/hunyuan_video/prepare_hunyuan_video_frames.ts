@@ -2,7 +2,8 @@
 // HunyuanVideoImageToVideoPipeline).
 import { decodeFrame } from "../../media/decode_frame.ts";
 import type { DecodedImage } from "../../media/decoded_image.ts";
-import type { FrameCondition, FramesToPrepare, LoadedFrames, PrepareFrames } from "../../pipeline/family.ts";
+import type { LoadedFrames } from "../../pipeline/family.ts";
+import type { FrameCondition, FramesToPrepare, PrepareFrames } from "../../pipeline/frame_condition.ts";
 import type { Runtime } from "../../runtime/mod.ts";
 import type { GraphSession } from "../../session/session_loader.ts";
 import type { VideoSize } from "../../vae/video_size.ts";

@@ -2,7 +2,8 @@
 // WanImageToVideoPipeline).
 import { type DecodedFrame, decodeFrame } from "../../media/decode_frame.ts";
 import type { ImageFieldName } from "../../media/image_error.ts";
-import type { FrameCondition, FramesToPrepare, LoadedFrames, PrepareFrames } from "../../pipeline/family.ts";
+import type { LoadedFrames } from "../../pipeline/family.ts";
+import type { FrameCondition, FramesToPrepare, PrepareFrames } from "../../pipeline/frame_condition.ts";
 import type { FrameImage } from "../../request/video_frames.ts";
 import { encodeFrames } from "../../vae/encode_frames.ts";
 import type { VideoSize } from "../../vae/video_size.ts";

@@ -8,7 +8,7 @@ import { encodeImage } from "../../../gpu-worker/media/encode_image.ts";
 import type { DecodedImage } from "../../../gpu-worker/media/decoded_image.ts";
 import { describeModel } from "../../../gpu-worker/model/describe_model.ts";
 import { openPipeline } from "../../../gpu-worker/model/open_pipeline.ts";
-import { featureElements, phasesOf } from "../../../gpu-worker/pipeline/family.ts";
+import { featureElements, phasesOf } from "../../../gpu-worker/pipeline/run_shape.ts";
 import type { Pipeline } from "../../../gpu-worker/pipeline/pipeline.ts";
 import { completeRequest } from "../../../gpu-worker/request/complete_request.ts";
 import type { PartialRequest } from "../../../gpu-worker/request/generate_request.ts";

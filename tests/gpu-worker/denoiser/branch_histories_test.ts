@@ -5,7 +5,7 @@ import { Checkpoint } from "../../../gpu-worker/checkpoint/checkpoint.ts";
 import type { DenoiserSessions } from "../../../gpu-worker/denoiser/denoiser_shape.ts";
 import { OnnxDenoiser } from "../../../gpu-worker/denoiser/onnx_denoiser.ts";
 import { familyOf } from "../../../gpu-worker/model/families.ts";
-import { denoisedDims } from "../../../gpu-worker/pipeline/family.ts";
+import { denoisedDims } from "../../../gpu-worker/pipeline/run_shape.ts";
 import { Runtime } from "../../../gpu-worker/runtime/mod.ts";
 import type { EncodedPrompt } from "../../../gpu-worker/text/encoded_prompt.ts";
 import { createForecaster, randn, resolveSamplerOptions } from "../../../sampler/mod.ts";

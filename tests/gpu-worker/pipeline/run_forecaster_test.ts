@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { parseCalibration } from "../../../gpu-worker/checkpoint/calibration_file.ts";
 import { describeModel } from "../../../gpu-worker/model/describe_model.ts";
 import { openPipeline } from "../../../gpu-worker/model/open_pipeline.ts";
-import { solverOf } from "../../../gpu-worker/pipeline/family.ts";
+import { solverOf } from "../../../gpu-worker/pipeline/run_shape.ts";
 import { runForecaster, type RunForecasterOptions } from "../../../gpu-worker/pipeline/run_forecaster.ts";
 import { completeRequest } from "../../../gpu-worker/request/complete_request.ts";
 import type { GenerateRequest } from "../../../gpu-worker/request/generate_request.ts";

@@ -6,7 +6,7 @@ import { openPipeline } from "../../../../gpu-worker/model/open_pipeline.ts";
 import type { Pipeline } from "../../../../gpu-worker/pipeline/pipeline.ts";
 import type { PartialRequest } from "../../../../gpu-worker/request/generate_request.ts";
 import { describeModel } from "../../../../gpu-worker/model/describe_model.ts";
-import { phasesOf } from "../../../../gpu-worker/pipeline/family.ts";
+import { phasesOf } from "../../../../gpu-worker/pipeline/run_shape.ts";
 import { liveHandles } from "../../../../gpu-worker/runtime/mod.ts";
 import { goldenPath } from "../../../goldens/golden.ts";
 import { ChangedCheckpoint } from "../../pipeline/changed_checkpoint.ts";
