@@ -9,6 +9,7 @@ import type { AppOptions } from "../../../routes/app.ts";
 import { FakePipeline } from "../../gpu-worker/http/fake_pipeline.ts";
 import { eventsOf, startJobs } from "./jobs.ts";
 import { until } from "../../until.ts";
+import { webhookReceiver } from "./webhook_receiver.ts";
 
 describe("jobs while the store is away", () => {
   /** Runs and results that cannot be asked after while `isAway` says so. */
@@ -34,13 +35,7 @@ describe("jobs while the store is away", () => {
 
   it("answers 503 instead of guessing a job's status, and its keeper reports no failure", async () => {
     let isAway = false;
-    const told: string[] = [];
-    const receiver = (_url: unknown, { body }: RequestInit = {}) => {
-      told.push(JSON.parse(body as string).type);
-      return Promise.resolve(new Response());
-    };
-    const secret = `whsec_${new Uint8Array(24).toBase64()}`;
-    const webhooks = { secret, origins: ["https://client.example"], fetch: receiver as typeof fetch };
+    const { told, webhooks } = webhookReceiver();
     const { worker, ask, generate } = startAway(() => isAway, { webhooks });
     await using _worker = worker;
     const webhook = "https://client.example/hook";

@@ -10,6 +10,7 @@ import { FakePipeline } from "../../gpu-worker/http/fake_pipeline.ts";
 import { drawTestKey } from "../keys/key.ts";
 import { counterOf, eventsOf, held, startJobs } from "./jobs.ts";
 import { until } from "../../until.ts";
+import { EndingState } from "./ending_state.ts";
 
 describe("jobs", () => {
   it("background: true answers 202 at once and leads to a plain request's result", async () => {
@@ -140,16 +141,7 @@ describe("jobs", () => {
       },
     });
     let passed = 0;
-    let ends = 0;
-    /** The process ends once the end is noted, before anything else. */
-    class State extends MemoryStateStore {
-      override async swap(...args: Parameters<MemoryStateStore["swap"]>): Promise<string | undefined> {
-        const swapped = await super.swap(...args);
-        if (ends++ === 0) throw new Error("the process ends here");
-        return swapped;
-      }
-    }
-    const state = new State({ now: () => Date.now() + passed });
+    const state = new EndingState({ now: () => Date.now() + passed });
     const { worker, generate, jobUntil, keyStore } = startJobs(pipeline, { state });
     await using _worker = worker;
     const { key, record } = await drawTestKey({ pictures_per_month: 9 });
@@ -157,13 +149,13 @@ describe("jobs", () => {
     const headers = { authorization: `Bearer ${key}` };
     await keyStore.take({ counter: counterOf(record), amount: 3, limit: 9, ttlMs: 60_000 });
     const { id } = await (await generate({ seed: 1, background: true }, { headers })).json();
-    await until(() => ends === 1);
+    await until(() => state.ends === 1);
     assert.equal(await keyStore.used(counterOf(record)), 4);
     // Another edge takes over when the lease has run out.
     passed = 31_000;
     await jobUntil(id, "failed", headers);
     await until(async () => (await state.latest(AGENDA, 1)).length === 0);
-    assert.equal(ends, 1);
+    assert.equal(state.ends, 1);
     assert.equal(await keyStore.used(counterOf(record)), 3);
   });
 

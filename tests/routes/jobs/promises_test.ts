@@ -17,6 +17,8 @@ import { FakePipeline } from "../../gpu-worker/http/fake_pipeline.ts";
 import { drawTestKey } from "../keys/key.ts";
 import { counterOf, eventsOf, held, startJobs } from "./jobs.ts";
 import { until } from "../../until.ts";
+import { webhookReceiver } from "./webhook_receiver.ts";
+import { EndingState } from "./ending_state.ts";
 
 describe("promises", () => {
   it("gives one Idempotency-Key one seed and one job at edges with separate stores", async () => {
@@ -175,26 +177,12 @@ describe("promises", () => {
 
   it("sends a webhook once when its keeper dies after the end was noted", async () => {
     let passed = 0;
-    let ends = 0;
-    class State extends MemoryStateStore {
-      override async swap(...args: Parameters<MemoryStateStore["swap"]>): Promise<string | undefined> {
-        const swapped = await super.swap(...args);
-        if (ends++ === 0) throw new Error("the process ends here");
-        return swapped;
-      }
-    }
-    const state = new State({ now: () => Date.now() + passed });
-    const told: string[] = [];
-    const receiver = (_url: unknown, { body }: RequestInit = {}) => {
-      told.push(JSON.parse(body as string).type);
-      return Promise.resolve(new Response());
-    };
-    const secret = `whsec_${new Uint8Array(24).toBase64()}`;
-    const webhooks = { secret, origins: ["https://client.example"], fetch: receiver as typeof fetch };
+    const state = new EndingState({ now: () => Date.now() + passed });
+    const { told, webhooks } = webhookReceiver();
     const { worker, generate } = startJobs(new FakePipeline(), { state, webhooks });
     await using _worker = worker;
     await (await generate({ background: true, webhook: "https://client.example/hook" })).text();
-    await until(() => ends === 1);
+    await until(() => state.ends === 1);
     assert.deepEqual(told, []);
     passed = 31_000;
     await until(async () => (await state.latest(AGENDA, 1)).length === 0);
@@ -281,13 +269,7 @@ describe("promises", () => {
       }
     }
     const state = new State({ now: () => Date.now() + passed });
-    const told: string[] = [];
-    const receiver = (_url: unknown, { body }: RequestInit = {}) => {
-      told.push(JSON.parse(body as string).type);
-      return Promise.resolve(new Response());
-    };
-    const secret = `whsec_${new Uint8Array(24).toBase64()}`;
-    const webhooks = { secret, origins: ["https://client.example"], fetch: receiver as typeof fetch };
+    const { told, webhooks } = webhookReceiver();
     const { worker, generate } = startJobs(new FakePipeline(), { state, webhooks });
     await using _worker = worker;
     await (await generate({ background: true, webhook: "https://client.example/hook" })).text();
