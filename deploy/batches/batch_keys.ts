@@ -32,11 +32,11 @@ export function key(kind: Kind, id: string): string {
 export const TURNS = `${PREFIX}turns`;
 /** Requests under way, "BATCH:INDEX", by the moment at which their puller counts as dead. */
 export const LEASES = `${PREFIX}leases`;
-/** Requests that are tried again, by the moment of it. */
+/** Requests that are tried again, by the time of the next attempt. */
 export const LATER = `${PREFIX}later`;
 /** Batches that hand out nothing for a while, by its end. */
 export const PARKED = `${PREFIX}parked`;
-/** Batches by the moment at which what is left of them is ended unmade. */
+/** Batches by the time at which their remaining requests end without being made. */
 export const CLOSING = `${PREFIX}closing`;
 /** Batches of which the store of keys is to be told: that they have begun, or how many pictures they made. */
 export const OWED = `${PREFIX}owed`;
@@ -45,5 +45,5 @@ export const UNTOLD = `${PREFIX}untold`;
 /** Requests without an end (open), and the size of results: lines and their bytes. */
 export const SIZES = `${PREFIX}sizes`;
 
-/** For which files, and the results of ended batches, are kept: a week. */
+/** Seconds for which files and the results of ended batches are kept: a week. */
 export const KEEP_SECONDS = 7 * 86_400;

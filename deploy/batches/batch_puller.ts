@@ -11,7 +11,7 @@ export interface BatchPullerOptions {
   /** Answers a request of the API, as an edge does. */
   fetch: (request: Request) => Response | Promise<Response>;
   log: Log;
-  /** Requests under way at once: one on the device, one that waits for it. @default 2 */
+  /** Largest number of requests under way: one on the device and one that waits. @default 2 */
   concurrency?: number;
   /**
    * A puller that has not been heard of for so long is dead: another one takes its requests.
@@ -27,7 +27,7 @@ export interface BatchPullerOptions {
   failedMs?: number;
   /** Between looks at an empty queue. @default 200 */
   idleMs?: number;
-  /** Told of each request that has ended. */
+  /** Receives each request that has ended. */
   onSettled?: (outcome: Outcome) => void;
 }
 

@@ -15,7 +15,7 @@ export interface OpenPicturesOptions {
    * @default it is not
    */
   waitMs?: number | undefined;
-  /** Whose runs they are: ownerOf(). */
+  /** Opaque name of the runs' owner, from ownerOf(). */
   owner: string | undefined;
 }
 

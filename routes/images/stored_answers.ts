@@ -26,7 +26,7 @@ export interface StoredAnswersOptions {
 interface StoredAnswer {
   /** The models as they were: another list may give the request another meaning. */
   cards: readonly ModelCard[];
-  /** Of the key that asked, which decides the same. */
+  /** Metadata setting of the key that asked, which decides the file too. */
   metadata: boolean | undefined;
   keys: readonly string[];
   storedAt: readonly number[];

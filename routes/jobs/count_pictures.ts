@@ -6,7 +6,7 @@ import type { PictureEvent } from "../runs/merge_pictures.ts";
 
 export interface CountPicturesOptions {
   limits: Pick<KeyLimits, "chargePictures" | "settlePictures" | "handOver">;
-  /** undefined: no limits. */
+  /** Undefined for a request without limits. */
   key: KeyRecord | undefined;
   /** The part that all repetitions of the request share. */
   id: string;
@@ -15,15 +15,15 @@ export interface CountPicturesOptions {
 export interface Counted {
   /** The counted pictures. Null if nothing was counted. */
   quota: ChargedPictures | null;
-  /** The client is about to get these pictures, by their places. */
+  /** Notes that the client is about to get these pictures, by their places. */
   deliver: (places: readonly number[]) => Promise<void>;
   /**
-   * The pictures are made without the client: the job's keeper holds them from now on,
-   * and its end settles them.
+   * Hands the counted pictures to the job's keeper, as they are made without the client. The job's end
+   * settles them.
    */
   handOver: () => void;
   /**
-   * The request has ended: what nobody was given is no longer counted, unless another request waits for it.
+   * Ends the request. Pictures that nobody got are no longer counted, unless another request waits for them.
    */
   end: () => Promise<void>;
 }

@@ -1,5 +1,5 @@
-// Sees jobs to their end, whichever edge began them: notes how they ended, gives back what was counted for
-// nothing, and tells webhooks.
+// Sees jobs to their end, whichever edge began them: notes how they ended, gives back the count of pictures
+// that were not made, and tells webhooks.
 import type { Log } from "../../protocol/process/structured_log.ts";
 import type { KeyLimits } from "../keys/key_limits.ts";
 import { allPlaces } from "./count_pictures.ts";
@@ -12,13 +12,13 @@ export interface JobKeeperOptions {
   jobs: Jobs;
   state: StateStore;
   limits: Pick<KeyLimits, "holdPictures" | "closePictures" | "repair">;
-  /** undefined: there are none. */
+  /** Undefined if jobs have no webhooks. */
   webhooks: Webhooks | undefined;
   log: Log;
   /** Milliseconds between two looks at the jobs. @default 1000 */
   intervalMs?: number;
   /**
-   * Between attempts to tell a webhook; their number is its length.
+   * Delays between attempts to tell a webhook, in milliseconds, one for each retry.
    * @default 5 s, 30 s, 2 min, 10 min, 1 h
    */
   retryDelaysMs?: readonly number[];
@@ -26,18 +26,18 @@ export interface JobKeeperOptions {
   now?: () => number;
 }
 
-/** Another edge takes over a job that one has been at for so long. */
+/** Milliseconds after which another edge takes over a job that one edge works on. */
 const LEASE_MS = 5000;
-/** The same of a job whose webhook is being told: longer than a receiver may take. */
+/** The same for a job whose webhook is being told: longer than a receiver may take. */
 const TELLING_MS = 15_000;
 /** A job's pictures stay counted for longer than it may run. */
 const HELD_MS = 2 * JOB_MS;
-/** In place of a number of attempts. */
+/** Stands in place of a number of attempts. */
 const TOLD = "told";
 const AT_ONCE = 20;
-/** Webhooks of one key that are told at a time: receivers that hang keep no other key's waiting. */
+/** Largest number of webhooks told at a time for one key, so that receivers that hang delay no other key. */
 const TOLD_PER_TENANT = 4;
-/** After a failure, as of the store. */
+/** Milliseconds to wait after a failure, such as the store's. */
 const AGAIN_MS = 5000;
 /** Without any job the keeper skips most of its looks: it takes one in this many. */
 const IDLE_LOOKS = 5;

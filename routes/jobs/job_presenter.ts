@@ -8,7 +8,7 @@ import type { JobRecord } from "./job_record.ts";
 export interface PresentOptions {
   /** Origin under which clients reach this edge. */
   origin: string | undefined;
-  /** Told of what ends a stream early. */
+  /** Receives an error that ends a stream early. */
   onError?: (error: ApiError) => void;
 }
 

@@ -2,14 +2,14 @@
 import type { Receipt } from "../../protocol/wire/receipt.ts";
 import type { ChargedPictures } from "../keys/key_limits.ts";
 
-/** A job, its record and its results that the store keeps, last so long. */
+/** Milliseconds for which a job lasts, with its record and the results that the store keeps. */
 export const JOB_MS = 86_400_000;
 
 /** One result of a job. */
 export interface JobPart {
-  /** The run that makes it; null for one that was stored already. */
+  /** Id of the run that makes the result. Null if the result was stored already. */
   run: string | null;
-  /** Its name in the result store; null: it is not stored. */
+  /** Key of the result in the store. Null if it is not stored. */
   key: string | null;
 }
 
@@ -27,7 +27,7 @@ export interface JobRecord {
   parts: JobPart[];
   /** Facts for its presenter, as JSON. */
   facts: unknown;
-  /** It goes on without connections. */
+  /** Whether the job goes on without connections. */
   detached: boolean;
   /**
    * Names a detached job among the viewers of its runs. Drawn for it, so that no
@@ -36,9 +36,9 @@ export interface JobRecord {
   viewer: string | null;
   /** Address of its webhook. */
   webhook: string | null;
-  /** Counted against a key: what it does not deliver is given back at its end. */
+  /** Pictures that count against a key. At the job's end those that were not delivered are given back. */
   quota: ChargedPictures | null;
-  /** Once it has ended. */
+  /** Null until the job has ended. */
   end: JobEnd | null;
 }
 

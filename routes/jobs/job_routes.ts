@@ -1,4 +1,4 @@
-// /jobs/{id}: how a job is, its events from any place on, tickets to read them with, its cancellation.
+// /jobs/{id}: a job's status, its events from any place on, tickets to read them with, and its cancellation.
 import { type Context, Hono } from "hono";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import { streamEvents, type StreamEventsOptions } from "../../protocol/http/stream_events.ts";

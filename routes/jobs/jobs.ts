@@ -1,5 +1,5 @@
-// Jobs: runs that are asked after, rather than waited for. Any kind of result; presenters
-// make them images or videos.
+// Jobs: runs that clients ask about instead of waiting for them. A job may have any kind of result;
+// presenters make it an image or a video.
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { Receipt } from "../../protocol/wire/receipt.ts";
 import { type BriefEvent, type CompletedEvent, isFinal, toBrief } from "../../protocol/wire/run_event.ts";
@@ -31,7 +31,7 @@ export interface JobState {
   end: JobEnd | null;
 }
 
-/** Results that the store does not keep can be had for so long after the end. */
+/** Milliseconds after the end for which a result can be read that the store does not keep. */
 export const RESULT_MS = 3_600_000;
 /** Largest number of jobs of one key and kind within JOB_MS, so that other keys have room. */
 const MAX_JOBS = 10_000;
@@ -247,7 +247,7 @@ export class Jobs {
   }
 }
 
-/** The newest event of a part; of a result, what jobs want to know. */
+/** The newest event of a part. A result is reduced to the facts that jobs need. */
 interface Numbered {
   id: number;
   event: Exclude<BriefEvent, { type: "completed" }> | { type: "completed"; receipt: Receipt };

@@ -13,7 +13,7 @@ export interface TicketsOptions {
   state: StateStore;
 }
 
-/** For which a ticket's owner may begin reading, or come back. */
+/** Milliseconds for which a ticket's owner may begin reading, or come back. */
 export const TICKET_MS = 60_000;
 
 export class Tickets {

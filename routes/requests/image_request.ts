@@ -48,7 +48,7 @@ export const imageRequestSchema = z.strictObject({
   background: optional(z.union([z.boolean(), z.enum(["auto", "opaque", "transparent"])], {
     error: "true, false, auto, opaque or transparent",
   })),
-  /** Told when the job has ended. */
+  /** Address that is called when the job has ended. */
   webhook: webhookField,
   // OpenAI's own, without a meaning here: read, and left at that. Apps have values built in that are
   // newer or older than ours.

@@ -51,7 +51,7 @@ export const videoRequestSchema = z.strictObject({
   output_compression: outputCompression.nullish().transform((value) => value ?? 100),
   /** Stills on the way, for clients that follow the events. */
   partial_images: z.int().min(0).max(3).nullish().transform((value) => value ?? 0),
-  /** Told when the video is finished or has failed. */
+  /** Address that is called when the video is finished or has failed. */
   webhook: webhookField,
   user: optional(z.string().max(1024)),
 });

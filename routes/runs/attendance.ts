@@ -1,4 +1,4 @@
-// Which edges are there: clients of one may continue at another, as long as the store knows both.
+// Knows whether other edges run: a client of one may continue at another, as long as the store knows both.
 import type { Clock } from "../../protocol/process/clock.ts";
 import { ATTENDANCE_MS, type RunLog } from "../../protocol/store/run_log/run_log.ts";
 
@@ -24,7 +24,7 @@ export class Attendance {
     return this.#edges > 1;
   }
 
-  /** Says now and then that this edge is there. Never rejects. */
+  /** Tells the store from time to time that this edge runs. Never rejects. */
   async attend(): Promise<void> {
     const { runs, clock, listed = true } = this.#options;
     const now = clock.now();

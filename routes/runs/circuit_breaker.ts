@@ -1,5 +1,5 @@
-// Stops calls of something that keeps failing, and lets one through now and then to
-// see whether it still does.
+// Stops calls to a side that keeps failing, and lets one call through from time to time to
+// see whether it still fails.
 
 export interface CircuitBreakerOptions {
   /** Failures in a row that open it. @default 3 */
@@ -16,7 +16,7 @@ export class CircuitBreaker {
   readonly #options: Required<CircuitBreakerOptions>;
   #failures = 0;
   #openUntil = -Infinity;
-  /** The other side was heard of since the last failure. */
+  /** Whether there was a sign of life from the other side since the last failure. */
   #reached = false;
 
   constructor(options: CircuitBreakerOptions = {}) {
@@ -35,8 +35,8 @@ export class CircuitBreaker {
   }
 
   /**
-   * Returns whether a call may be made. While it is half open, one call may, or all calls once the other side
-   * was heard of.
+   * Returns whether a call may be made. While the breaker is half open, one call may be, or all calls once
+   * there was a sign of life.
    */
   allows(): boolean {
     const { state } = this;
@@ -49,7 +49,7 @@ export class CircuitBreaker {
     this.#openUntil = -Infinity;
   }
 
-  /** Notes that the other side was heard of by other means: calls are made until one fails. */
+  /** Notes a sign of life that came by other means: calls are made until one fails. */
   reached(): void {
     this.#reached = true;
     this.#openUntil = -Infinity;

@@ -16,7 +16,7 @@ import { workerLost } from "./run_failure.ts";
 export interface LocalRunOptions {
   pool: Pick<WorkerPool, "client">;
   /**
-   * Between attempts to find a run that the log does not know. Their number is their length.
+   * Delays between attempts to find a run that the log does not know, in milliseconds, one for each attempt.
    * @default [100, 500, 2000, 4000]
    */
   reconnectDelaysMs?: readonly number[];
@@ -44,7 +44,7 @@ export class LocalRun {
   readonly #stop = new AbortController();
   #changed = Promise.withResolvers<void>();
   #error: ApiError | undefined;
-  /** When the log was away, by the clock. */
+  /** The time at which the log was last away, by the clock. */
   #awayAt = -Infinity;
   /** Origin of the worker that makes it, once known. */
   worker: string | undefined;
@@ -99,13 +99,13 @@ export class LocalRun {
     this.#changed = Promise.withResolvers();
   }
 
-  /** Ends it for its viewers, whatever may become of it. */
+  /** Ends the run for its viewers here. The run itself may go on. */
   fail(error: ApiError): void {
     this.#error = error;
     this.#events.close();
   }
 
-  /** Ends the reading: nobody here needs the run any more. */
+  /** Stops reading: nobody here needs the run any more. */
   stop(): void {
     this.#stop.abort();
     this.notify();
@@ -136,7 +136,7 @@ export class LocalRun {
   #take({ state, worker, events }: RunPage): void {
     this.worker = worker ?? this.worker;
     for (const { id, event } of events) this.#append(id, event);
-    // Ended without a word: nobody was left to make it.
+    // The run ended without a final event: nobody was left to make it.
     if (state !== "open" && events.length === 0 && !this.finished) {
       this.#append(this.#events.lastId + 1, { type: "cancelled", reason: "unwatched" });
     }

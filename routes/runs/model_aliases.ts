@@ -2,13 +2,13 @@
 import type { ModelCard } from "../../protocol/wire/model_card.ts";
 
 export interface ModelAlias {
-  /** As requests use it. With * at its end it is every name that begins so. */
+  /** The name in requests. With * at its end it stands for every name that begins with the rest. */
   name: string;
   /** A model's name, or "pictures" or "videos": the first model that makes them. */
   target: string;
   /**
    * "nearest": a size that the model does not draw well becomes one that it does.
-   * "exact": sizes are the client's.
+   * "exact": the size stays as the client asked.
    */
   size: "nearest" | "exact";
   /** The default for requests that leave it open. */

@@ -1,4 +1,4 @@
-// Which models there are, as the workers tell it, asked for at most once in a few seconds.
+// The models of all workers. The workers are asked at most once in a few seconds.
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { ModelCard } from "../../protocol/wire/model_card.ts";
 import { aliasNamed, isWide, type ModelAlias, targetOf } from "./model_aliases.ts";
@@ -43,7 +43,7 @@ export class ModelCatalog {
       cards.then((list) => {
         if (this.#cards === cards) this.#current = list;
       }, () => {});
-      // A failure is for those who asked together; the next one asks again.
+      // Requests that asked together get the same failure. The next request asks again.
       cards.catch(() => {
         if (this.#cards === cards) this.#cards = undefined;
       });
@@ -67,7 +67,7 @@ export class ModelCatalog {
     const cards = await this.list();
     return this.#options.aliases.flatMap((alias) => {
       const card = targetOf(alias, cards);
-      // A model of that name is what it says.
+      // A model that has this name goes before an alias.
       return card === undefined || isWide(alias) || cards.some(({ id }) => id === alias.name)
         ? []
         : [{ name: alias.name, card }];

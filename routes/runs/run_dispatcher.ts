@@ -1,5 +1,5 @@
-// Has runs made: hands them to workers, writes for workers that do not, and takes over
-// what has been left behind.
+// Has runs made: hands them to workers, writes the log for workers that do not, and takes over runs whose
+// makers are gone.
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import { goesOnElsewhere, isFinal, type NumberedEvent } from "../../protocol/wire/run_event.ts";
 import { idsBefore } from "../../protocol/store/run_log/attempt_ids.ts";
@@ -11,12 +11,12 @@ import { splitFiles } from "./order_images.ts";
 import type { WorkerPool } from "./worker_pool.ts";
 import { workerLost } from "./run_failure.ts";
 
-/** All that is needed to make a run, again too. */
+/** Everything that is needed to make a run, also a second time. */
 export interface RunOrder {
   run: OpenRunRequest;
-  /** Under which the result is stored; null: it is not. */
+  /** Key of the result in the store. Null if the result is not stored. */
   key: string | null;
-  /** Weights that it is to be made with. */
+  /** Digest of the weights that the run must be made with. */
   modelDigest: string;
 }
 
@@ -25,9 +25,9 @@ export interface RunDispatcherOptions {
   log: Log;
   /** Stores results of workers that write no log of their own. */
   store: (order: Pick<RunOrder, "key" | "modelDigest">, event: NumberedEvent["event"]) => Promise<void>;
-  /** Between attempts to pick up a worker's broken event stream. @default [100, 500, 1500] */
+  /** Delays before a worker's broken event stream is picked up, in milliseconds. @default [100, 500, 1500] */
   reconnectDelaysMs?: readonly number[];
-  /** Once it aborts, nothing is begun anew: this process is to end. @default never */
+  /** Aborts when this process is about to end. Then no run is begun. @default never */
   stopping?: AbortSignal;
   /** Attempts to have a run made, refusals included, before it fails. @default 8 */
   maxAttempts?: number;
@@ -39,7 +39,7 @@ export interface Dispatch {
   order: RunOrder;
   /** Id of the newest event in a log of this process. In a shared log the attempt decides. @default 0 */
   after?: number | undefined;
-  /** A worker that is better left alone. */
+  /** A worker that is asked last. */
   avoid?: string | undefined;
 }
 
@@ -52,14 +52,14 @@ interface Pumped extends Pick<Dispatch, "log" | "held" | "after"> {
  * the other, as in a deployment, lose no run; a run that kills its workers ends.
  */
 const MAX_RESTARTS = 3;
-/** Until a run that no worker has room for is offered again. */
+/** Milliseconds after which a run that no worker had room for is offered again. */
 const FULL_MS = 2000;
 /** Number of looks after an outage that also take over runs without viewers. */
 const LENIENT_SWEEPS = 3;
 
 export class RunDispatcher {
   readonly #options: Required<RunDispatcherOptions>;
-  /** Leases that are ours: of runs on their way to a worker, and of those that we write. */
+  /** Leases that this edge holds: of runs on their way to a worker, and of runs that it writes. */
   readonly #held = new Map<HeldRun, RunLog>();
   /** Looks left in which a run without viewers is taken over too. */
   #lenientSweeps = 0;
@@ -122,7 +122,7 @@ export class RunDispatcher {
     }
   }
 
-  /** Says to all who wait that a run has failed. */
+  /** Writes to the log that a run has failed, for all its viewers. */
   async fail({ log, held, after }: Omit<Dispatch, "order">, error: ApiError): Promise<void> {
     const event = { type: "failed" as const, status: error.status, ...error.toBody() };
     await log.append(held, [{ id: startOf({ log, held, after }) + 1, event }]);
@@ -136,7 +136,7 @@ export class RunDispatcher {
     );
   }
 
-  /** Has runs made whose makers are gone. Never rejects. */
+  /** Takes over runs whose makers are gone. Never rejects. */
   async sweep(log: RunLog): Promise<void> {
     // This process is to end. Edges that share the log continue with it.
     if (log.shared && this.#options.stopping.aborted) return;
@@ -166,7 +166,7 @@ export class RunDispatcher {
     const { id, attempt, stepped, abandoned, restarts, takeovers, worker: avoid, request, image } = taken;
     const held = { id, attempt };
     let after = taken.lastId;
-    // No other edge knows of it.
+    // No other edge knows of this run.
     if (this.#options.stopping.aborted) return await this.fail({ log, held, after }, workerLost());
     const order: RunOrder | undefined = request === "" ? undefined : JSON.parse(request);
     if (order !== undefined && image !== undefined) Object.assign(order.run, splitFiles(image));
@@ -194,7 +194,7 @@ export class RunDispatcher {
     }
   }
 
-  /** Copies what a worker tells of a run, until its end or the worker's. */
+  /** Copies a worker's events of a run to the log, until the run or the worker ends. */
   async #pump({ log, held, order, after = 0 }: Pumped, origin: string): Promise<void> {
     const { pool, reconnectDelaysMs, store } = this.#options;
     const { signal } = new AbortController();
@@ -215,7 +215,7 @@ export class RunDispatcher {
           failures = 0;
         }
       } catch (cause) {
-        // It has started anew, and knows nothing of the run.
+        // The worker has restarted and does not know the run.
         if (cause instanceof ApiError && cause.status === 404) break;
       }
       if (failures === reconnectDelaysMs.length) break;

@@ -15,31 +15,31 @@ import { RunDispatcher, type RunDispatcherOptions, type RunOrder } from "./run_d
 import { eventsOf, type RunView, storedRun } from "./run_view.ts";
 import type { WorkerPool } from "./worker_pool.ts";
 
-/** A result somebody wants. */
+/** A result that a client wants. */
 export interface WantedRun {
-  /** Equal wishes share a run under this name; undefined: nobody else can want this one. */
+  /** Name under which equal requests share a run. Undefined if nobody else can want this result. */
   name: string | undefined;
   /** Key of the result in the store. Undefined if the result is not stored. */
   key: string | undefined;
   run: OpenRunRequest;
   /** Names the files of the run: SHA-256, hex. @default it has none */
   imageName?: string | undefined;
-  /** A result made with other weights, as after a deployment in between, is not stored. */
+  /** Digest of the weights. A result of other weights, as after a deployment, is not stored. */
   modelDigest: string;
 }
 
 export interface OpenOptions {
-  /** A stored result must not be older; 0: none will do. @default any age */
+  /** Largest age of a stored result in milliseconds. With 0 no stored result will do. @default any age */
   maxAgeMs?: number;
   /**
-   * The client may continue at any edge, which must find the run: how long a store that went away is waited
-   * for. An edge that knows of others does not begin the run without the store.
+   * Milliseconds to wait for a store that is away, for a client that may continue at any edge: that edge must
+   * find the run. An edge that knows of others does not begin the run without the store.
    * @default nobody else needs to find it
    */
   waitMs?: number | undefined;
-  /** Whose run it is, opaquely: queues are shared among owners. @default nobody's */
+  /** Opaque name of the run's owner. Workers share their queues among owners. @default no owner */
   owner?: string | undefined;
-  /** Waits beside the caller, and when the caller has left: the run goes on without a connection. */
+  /** A viewer that stays when the caller has left, so that the run goes on. @default none */
   detached?: { viewer: string; viewerMs: number };
   /** Milliseconds for which the events can be read after the end. @default 60000 */
   keepMs?: number;
@@ -52,7 +52,7 @@ export interface RunSourceOptions
   /** Shared by all edges. @default this process's own */
   runs?: RunLog;
   log: Log;
-  /** Whether clients reach this edge, so that others may begin streams on its account. @default true */
+  /** Whether clients reach this edge, so that a client of another edge may continue here. @default true */
   listed?: boolean;
   /** @default the host's */
   clock?: Clock;
@@ -65,18 +65,18 @@ interface Shared {
   viewers: number;
   previews: number;
   name: string | undefined;
-  /** Whether the run is in this process alone, as the store was away. */
+  /** Whether the run is in this process's log alone, because the store was away. */
   isOwn: boolean;
   opening: Promise<{ id: string; log: RunLog; cache: RunView["cache"] }>;
 }
 
 /**
- * An edge that is silent for so long does not wait any more. Its clients have the time to find another edge,
- * or the store to come back.
+ * Milliseconds after which a silent edge no longer counts as a viewer. Until then its clients can find
+ * another edge, or the store can come back.
  */
 const VIEWER_MS = 30_000;
 const KEEP_MS = 60_000;
-/** Interval at which this edge looks for runs without a maker while it has none of its own. */
+/** Interval in milliseconds at which an edge without runs looks for runs without a maker. */
 const IDLE_SWEEP_MS = 5000;
 /** Requests that carry larger images, in base64, are not kept for others to make anew. */
 const MAX_IMAGE_CHARACTERS = 6_000_000;
@@ -174,7 +174,7 @@ export class RunSource implements Disposable {
       const brief = await log.brief(id);
       if (brief === undefined) return undefined;
       const { state, last = { id: 0, event: { type: "queued" as const, position: 0 } } } = brief;
-      // Ended without a word: nobody was left to make it.
+      // The run ended without a final event: nobody was left to make it.
       return state === "cancelled" && last.event.type !== "cancelled"
         ? { id: last.id + 1, event: { type: "cancelled" as const, reason: "unwatched" as const } }
         : last;
@@ -286,7 +286,7 @@ export class RunSource implements Disposable {
       try {
         shared.local.worker = await this.#dispatcher.dispatch({ log, held, order });
       } catch (cause) {
-        // A worker may have the run. If none has, whoever else waits for it has it made when its lease ends.
+        // A worker may have the run. If none has, another edge takes it over when its lease ends.
         if (cause instanceof StoreAwayError) throw cause;
         // Viewers at other edges learn it from an event.
         await this.#dispatcher.fail({ log, held }, ApiError.from(cause)).catch(() => {});
@@ -319,7 +319,7 @@ export class RunSource implements Disposable {
       const leave = () => {
         if (--shared.viewers === 0) this.#end(shared);
       };
-      // Who leaves after an outage has mostly lost patience, and comes back.
+      // A client that leaves after an outage has mostly lost patience, and comes back.
       const keptMs = shared.local.recovering ? Math.max(graceMs, VIEWER_MS) : graceMs;
       if (keptMs === 0 || shared.local.finished) leave();
       else this.#clock.after(keptMs, leave);

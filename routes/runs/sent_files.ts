@@ -1,10 +1,10 @@
-// Which image files a worker has been sent, so that each travels to it once: the other runs that start from
-// it wait for the first, and name it by its digest.
+// Remembers the image files that a worker has been sent, so that each file travels to it once. Other runs of
+// the file wait for the first run, and then name the file by its digest.
 import { createHash } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import { FILE_FIELDS, FILE_LISTS, type OpenRunRequest } from "../../protocol/wire/run_request.ts";
 
-/** Files remembered. The worker keeps fewer, and asks for one that it has forgotten. */
+/** Number of remembered files. The worker keeps fewer, and asks for a file that it has forgotten. */
 const REMEMBERED = 1000;
 
 /** The files of a request. */
@@ -51,7 +51,7 @@ export class SentFiles {
     for (let other = this.#sending.get(key); other !== undefined; other = this.#sending.get(key)) await other;
     if (this.#sent.get(key)) return undefined;
     const answer = send();
-    // Others look for themselves how it ended.
+    // Other requests see for themselves how it ended.
     const ended = answer.then(() => void this.#sent.set(key, true), () => {})
       .finally(() => this.#sending.delete(key));
     this.#sending.set(key, ended);

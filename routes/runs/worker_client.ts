@@ -15,9 +15,9 @@ import { Turns } from "../../protocol/process/turns.ts";
 import { SilenceWatch } from "../../protocol/http/silence_watch.ts";
 
 export interface WorkerClientOptions extends Omit<SignedClientOptions, "unavailable"> {
-  /** An event stream that says nothing for so long, not even a comment, is broken. @default 45000 */
+  /** Milliseconds without even a comment after which an event stream counts as broken. @default 45000 */
   idleMs?: number;
-  /** For an answer that needs no run: one that takes longer comes from a worker that hangs. @default 5000 */
+  /** Deadline in milliseconds of an answer that needs no run: a slower worker hangs. @default 5000 */
   answerMs?: number;
 }
 

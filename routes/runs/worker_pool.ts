@@ -1,5 +1,5 @@
-// The workers of the configuration as one: models of all, runs to the least busy,
-// calls around those that fail.
+// All configured workers as one: it lists the models of all, hands runs to the least busy worker, and avoids
+// workers that fail.
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { ModelCard } from "../../protocol/wire/model_card.ts";
 import type {
@@ -24,10 +24,10 @@ export interface WorkerPoolOptions {
   log: Log;
   /** Largest age of a worker's known load, in milliseconds. @default 2000 */
   freshMs?: number;
-  /** When what is known is older, a run waits for news. @default 10000 */
+  /** Age of a worker's known load from which a run waits for an answer, in milliseconds. @default 10000 */
   staleMs?: number;
   /**
-   * A worker that does not answer a question within this is not waited for where another can answer.
+   * Milliseconds after which another worker is asked too, or the answer of another worker is enough.
    * @default 1000
    */
   hedgeMs?: number;
@@ -38,11 +38,11 @@ export interface WorkerPoolOptions {
 export interface SubmitOptions {
   /** Only workers with these weights. */
   modelDigest: string;
-  /** Tried last: where an attempt was lost. */
+  /** Origin of the worker that lost an attempt. It is asked last. @default none */
   avoid?: string | undefined;
   /**
-   * Called once a worker has not said whether it took the run. Returns the number of the attempt for the next
-   * worker; undefined: none is to be asked.
+   * Called when a worker has not answered whether it took the run. Returns the number of the next worker's
+   * attempt, or undefined if no other worker may be asked.
    * @default the number stays
    */
   advance?: () => Promise<number | undefined>;
@@ -52,11 +52,11 @@ interface Member {
   client: PooledWorker;
   breaker: CircuitBreaker;
   status: WorkerStatus | undefined;
-  /** Runs it has, as far as is known. */
+  /** Number of its runs, as far as is known. */
   load: number;
   /** Calls under way. */
   pending: number;
-  /** Runs it was given: what it told of itself before the last one is out of date. */
+  /** Number of runs that it was given. A status from before the last one is out of date. */
   given: number;
   cards: ModelCard[] | undefined;
   checkedAt: number;
@@ -195,7 +195,7 @@ export class WorkerPool {
     return { worker: member.client.url, accepted: answer };
   }
 
-  /** Ends a run within one step; one that is over or forgotten is left alone. */
+  /** Ends a run within one step. A run that is over or forgotten stays as it is. */
   async cancel(origin: string, { id, attempt }: { id: string; attempt?: number }): Promise<void> {
     await this.client(origin)?.cancel(id, attempt);
   }
@@ -206,7 +206,7 @@ export class WorkerPool {
     return this.#members.some(({ status }) => status?.ready === true);
   }
 
-  /** For operators: each worker by its origin. */
+  /** Each worker by its origin, for operators. */
   get states(): { worker: string; ready: boolean; load: number; breaker: CircuitBreaker["state"] }[] {
     return this.#members.map(({ client, status, load, breaker }) => ({
       worker: client.url,
@@ -278,7 +278,7 @@ export class WorkerPool {
 
   /** Returns the workers to ask, the best first: with less to do, and the model in memory. */
   async #candidates(model: string, { modelDigest, avoid }: Partial<SubmitOptions>): Promise<Member[]> {
-    // A choice of one needs no news, unless it was away when it was last asked.
+    // A single worker needs no check, unless it was away when it was last asked.
     if (this.#members.every(({ breaker }) => this.#members.length === 1 && breaker.state === "closed")) {
       return [...this.#members];
     }
@@ -307,7 +307,7 @@ export class WorkerPool {
       .map(({ member }) => member);
   }
 
-  /** Asks a worker how it is unless that is known. Never rejects. */
+  /** Asks a worker for its status unless a recent one is known. Never rejects. */
   async #check(member: Member, maxAgeMs: number): Promise<void> {
     if (this.#options.now() - member.checkedAt < maxAgeMs) return;
     member.checking ??= (async () => {

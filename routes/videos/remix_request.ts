@@ -10,7 +10,7 @@ import type { VideoFacts } from "./video_object.ts";
 
 export const remixRequestSchema = z.strictObject({
   prompt: generationFields.prompt,
-  /** Told when the video is finished or has failed. */
+  /** Address that is called when the video is finished or has failed. */
   webhook: webhookField,
   user: optional(z.string().max(1024)),
 });
