@@ -3,7 +3,7 @@
 import { PARENT_PIPE } from "../protocol/process/stop_with_parent.ts";
 import { readableLine } from "../protocol/process/readable_line.ts";
 
-/** Tried first unless --port is given; another free one is taken where it is in use. */
+/** The port unless --port is given. If it is in use, another free one is taken. */
 const DEFAULT_PORT = 8000;
 /** Models that the worker serves by default: the embedded checkpoints, which fit into memory together. */
 const EMBEDDED = ["--models", "models/emoji,models/shapes", "--max-loaded", "2"];
@@ -42,7 +42,7 @@ Runs an edge and a worker on this machine and prints the address.
 SPECTRUM_MODEL_ALIASES names further names of models (docs/api.md).
 `;
 
-/** Between looks at whether the parent is still there. */
+/** Milliseconds between checks whether the parent still runs. */
 const PARENT_MS = 1000;
 
 if (import.meta.main) await main(Deno.args);
@@ -60,7 +60,7 @@ async function main(args: readonly string[]): Promise<void> {
     Deno.unrefTimer(setTimeout(() => services.forEach(killHard), STOP_MS[signal]));
   };
   for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, () => stop(signal));
-  // A parent that was killed passes no signal on.
+  // A parent that was killed passes no signal on to its children.
   const parent = Deno.ppid;
   const watching = setInterval(() => {
     if (Deno.ppid === parent) return;
@@ -133,8 +133,8 @@ function readArguments(args: readonly string[]): StartArguments {
 }
 
 /**
- * A port that nothing listens on: `preferred` if it can be. Fixed here, so that a restarted
- * process comes back to it.
+ * Returns a port that nothing listens on: `preferred` if it is free. It is chosen here, so that a restarted
+ * process gets the same one.
  */
 function freePort(preferred = 0): number {
   if (preferred !== 0 && isFree(preferred)) return preferred;
@@ -151,7 +151,7 @@ function isFree(port: number): boolean {
   }
 }
 
-/** A task of deno.json, so that its permissions stand in one place. Its log lines pass through. */
+/** Starts a task of deno.json, which has its permissions. Its log lines pass through. */
 function startTask(
   name: string,
   { args = [], env = {} }: { args?: string[]; env?: Record<string, string> },

@@ -1,5 +1,5 @@
-// The batch service's HTTP surface, for edges only: what routes/batches/ forwards, with
-// the tenant it speaks for.
+// The batch service's HTTP surface, for edges only: the calls that routes/batches/ forwards, with
+// their tenant.
 import { type Context, Hono } from "hono";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import { batchOrderSchema, MAX_BATCH_FILE_BYTES, pageQuerySchema } from "../../protocol/wire/batch.ts";
@@ -25,13 +25,13 @@ export interface BatchAppOptions {
   keeper: Pick<BatchKeeper, "look">;
   metrics: BatchMetrics;
   log: Log;
-  /** Calls must be signed with it. @default every call is served */
+  /** The secret that calls must be signed with. @default every call is served */
   secret?: string | undefined;
-  /** Tells calls apart, for all processes of the service. @default this process's own memory */
+  /** Nonces of signed calls, for all processes of the service. @default this process's own memory */
   nonces?: (Nonces & { name(): Promise<string | undefined> }) | undefined;
 }
 
-/** For a file to arrive from an edge. */
+/** Milliseconds for a file to arrive from an edge. */
 const DEADLINE_MS = 60_000;
 
 export function createBatchApp(

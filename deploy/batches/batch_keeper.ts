@@ -1,4 +1,4 @@
-// Sees batches to their end: ends what a cancelled or expired batch has not made, and
+// Sees batches to their end: ends the requests that a cancelled or expired batch has not made, and
 // has its pictures counted.
 import type { Redis } from "ioredis";
 import type { Log } from "../../protocol/process/structured_log.ts";
@@ -15,21 +15,21 @@ export interface BatchKeeperOptions {
   redis: Redis;
   files: FileStore;
   queue: RequestQueue;
-  /** Counts a batch's pictures in the store of keys. undefined: this process has no such store. */
+  /** Counts a batch's pictures in the store of keys. Undefined if this process has no such store. */
   limits: Pick<KeyLimits, "adoptPictures" | "closePictures"> | undefined;
   log: Log;
-  /** Tells of ends. @default nobody is told */
+  /** Calls the webhooks of batches that have ended. @default no webhook is called */
   webhooks?: Pick<BatchWebhooks, "look"> | undefined;
-  /** Between looks. @default 1000 */
+  /** Milliseconds between two looks at the batches. @default 1000 */
   intervalMs?: number;
 }
 
-/** Another process looks at a batch again after so long. */
+/** Milliseconds after which another process looks at a batch again. */
 const CLAIM_MS = 5000;
 const AT_ONCE = 5;
 /** A batch's pictures stay counted for longer than it may run. */
 const HELD_MS = 3 * 86_400_000;
-/** Requests ended in one step. */
+/** Largest number of requests that one step ends. */
 const SLICE = 200;
 
 export class BatchKeeper implements AsyncDisposable {
@@ -75,7 +75,7 @@ export class BatchKeeper implements AsyncDisposable {
     await this.#options.webhooks?.look();
   }
 
-  /** Requests that are under way end by their pullers: the last one ends the batch. */
+  /** Ends the requests that nobody has begun. Pullers end the others, and the last one ends the batch. */
   async #end(batch: string): Promise<void> {
     const { redis, files, queue } = this.#options;
     const closing = await this.#close(batch);
@@ -103,7 +103,7 @@ export class BatchKeeper implements AsyncDisposable {
     return { outcome, file: file!, total: Number(total) };
   }
 
-  /** Tells the store of keys what batches owe it to know. Each step may be repeated, by any process. */
+  /** Tells the store of keys which batches live and how many pictures they made. Any step may be repeated. */
   async #count(): Promise<void> {
     const { redis, limits, log } = this.#options;
     const owed = await redis.hrandfield(OWED, 100, "WITHVALUES") as string[];

@@ -14,18 +14,18 @@ export interface BatchPullerOptions {
   /** Largest number of requests under way: one on the device and one that waits. @default 2 */
   concurrency?: number;
   /**
-   * A puller that has not been heard of for so long is dead: another one takes its requests.
+   * Milliseconds of silence after which a puller counts as dead and another one takes its requests.
    * @default 30000
    */
   lockMs?: number;
   /**
-   * Before a request is tried again that nobody could take, or a result for which there was no room.
+   * Milliseconds before a request is tried again that nobody could take, or a result that had no room.
    * @default 2000
    */
   awayMs?: number;
-  /** Before a request is tried again that has failed; doubles with each failure. @default 1000 */
+  /** Milliseconds before a failed request is tried again. They double with each failure. @default 1000 */
   failedMs?: number;
-  /** Between looks at an empty queue. @default 200 */
+  /** Milliseconds between two looks at an empty queue. @default 200 */
   idleMs?: number;
   /** Receives each request that has ended. */
   onSettled?: (outcome: Outcome) => void;
@@ -33,7 +33,7 @@ export interface BatchPullerOptions {
 
 /** Number of pullers that may die over a request before the request is given up. */
 const MAX_DEATHS = 10;
-/** Failures, not the absence of workers, which is waited out. */
+/** Largest number of failures of a request. The absence of workers is no failure. */
 const MAX_FAILURES = 4;
 
 /** Why a request that was not made has no answer. */
@@ -74,7 +74,7 @@ export class BatchPuller implements AsyncDisposable {
     this.#pulling = this.#pull();
   }
 
-  /** Finishes what is under way. */
+  /** Takes no more requests, and finishes those under way. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
     await this.#pulling;
@@ -118,7 +118,7 @@ export class BatchPuller implements AsyncDisposable {
   async #answer(place: Place, { text, tries, fails, fileMetadata }: Taken): Promise<void> {
     const { queue, awayMs, failedMs } = this.#options;
     const line = parseRequest(text) as BatchLine | undefined;
-    // Lost with its file, or what its pullers die of.
+    // The request was lost with its file, or its pullers die of it.
     if (line === undefined || tries > MAX_DEATHS) return await this.#settle(place, failure(line));
     const answer = await this.#ask(place, line, fileMetadata);
     if (answer === undefined || answer.status >= 500 && answer.status !== 503) {
@@ -135,7 +135,7 @@ export class BatchPuller implements AsyncDisposable {
     await this.#settle(place, answer === undefined ? failure(line) : toEnding(line, answer));
   }
 
-  /** undefined: the request has no answer at all, such as one that is nested too deep to be sent. */
+  /** Returns undefined if the request cannot be sent at all, such as one that is nested too deep. */
   async #ask(place: Place, line: BatchLine, fileMetadata: boolean): Promise<Answer | undefined> {
     const { fetch, log } = this.#options;
     try {
@@ -236,7 +236,7 @@ function isOpen(seed: unknown): boolean {
   return seed === undefined || seed === null || seed === -1;
 }
 
-/** The same each time: made again, a request finds the run or the picture of the first time. */
+/** Returns the same seed each time, so that a repeated request finds the run or picture of the first one. */
 async function seedOf(place: Place): Promise<number> {
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(nameOf(place)));
   return new DataView(digest).getUint32(0);

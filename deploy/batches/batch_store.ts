@@ -16,7 +16,7 @@ export interface BatchStoreOptions {
   windowSeconds?: number;
 }
 
-/** Results looked at in one step, and bytes of them read in one: pictures are large. */
+/** Largest numbers of results and of their bytes that one step reads: pictures are large. */
 const PAGE = { lines: 200, bytes: 4 * 2 ** 20 };
 
 export class BatchStore {
@@ -31,7 +31,7 @@ export class BatchStore {
   }
 
   /**
-   * Begins a batch; an order that comes twice begins one.
+   * Begins a batch. An order that comes twice begins a single one.
    * @throws {ApiError} 404 for the file, 503 without room
    */
   async add(tenant: string, { id, quota, ...request }: BatchOrder): Promise<Batch> {
@@ -123,7 +123,7 @@ export class BatchStore {
     return this.#results(results);
   }
 
-  /** In the order of the input. */
+  /** Yields the results in the order of the input. */
   async *#results({ batch, mark }: ResultFile): AsyncGenerator<Uint8Array> {
     const encoder = new TextEncoder();
     const total = Number(await this.#redis.hget(key("batch", batch), "total"));
@@ -160,7 +160,7 @@ function resultFile(id: string): ResultFile | undefined {
   return batch === undefined ? undefined : { batch, mark: kind === "output" ? "o" : "e" };
 }
 
-/** Neighbouring places whose sizes come to at most `most`, or one that is larger. */
+/** Returns groups of neighbouring places whose sizes add up to at most `most`, or one larger place. */
 function groupBySize(sizes: readonly number[], most: number): number[][] {
   const groups: number[][] = [];
   let sum = Infinity;

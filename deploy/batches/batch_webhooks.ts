@@ -8,19 +8,19 @@ import { CLAIM_UNTOLD, TELL_LATER } from "./batch_scripts.ts";
 
 export interface BatchWebhooksOptions {
   redis: Redis;
-  /** Undefined: this process has no secret to sign with, and leaves the webhooks to others. */
+  /** Undefined if this process has no secret to sign with. Other processes then call the webhooks. */
   webhooks: Pick<Webhooks, "tellBatch"> | undefined;
   log: Log;
   /**
-   * Between attempts to tell a webhook; their number is its length.
+   * Delays between attempts to tell a webhook, in milliseconds, one for each retry.
    * @default 5 s, 30 s, 2 min, 10 min, 1 h
    */
   retryDelaysMs?: readonly number[];
 }
 
-/** Others look at a batch again after so long, if the process that looks at it dies. */
+/** Milliseconds after which another process looks at a batch, if the one that looks at it dies. */
 const CLAIM_MS = 30_000;
-/** Between looks at a batch that is under way. */
+/** Milliseconds between two looks at a batch that is under way. */
 const UNDER_WAY_MS = 1000;
 const AT_ONCE = 20;
 const RETRY_DELAYS_MS = [5000, 30_000, 120_000, 600_000, 3_600_000];

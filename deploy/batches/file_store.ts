@@ -14,7 +14,7 @@ export interface FileStoreOptions {
   redis: Redis;
 }
 
-/** A file, whose it is, and what its batches begin with. */
+/** A file, its owner, and the facts that its batches begin with. */
 export interface FileRecord extends StoredFile {
   tenant: string;
   total: number;
@@ -31,7 +31,7 @@ export class FileStore {
     this.#redis = redis;
   }
 
-  /** Checks the whole file first: what stops this process on the way leaves nothing that another takes up. */
+  /** Stores a file after all of it is checked, so that a process that dies on the way has stored nothing. */
   async add(
     tenant: string,
     { name, bytes }: { name: string; bytes: Uint8Array<ArrayBuffer> },

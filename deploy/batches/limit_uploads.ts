@@ -1,11 +1,11 @@
-// Lets few uploads in at once: while one is read and checked it takes several times its size.
+// Limits the uploads at a time: while a file is read and checked, it takes several times its size.
 import type { MiddlewareHandler } from "hono";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 
 export interface LimitUploadsOptions {
-  /** Uploads under way. @default 4 */
+  /** Largest number of uploads under way. @default 4 */
   atOnce?: number;
-  /** Uploads that wait for their turn, unread. @default 64 */
+  /** Largest number of uploads that wait for their turn, unread. @default 64 */
   waiting?: number;
 }
 

@@ -50,7 +50,7 @@ export class QueueNonces implements Nonces {
     return noted === null ? "replayed" : "new";
   }
 
-  /** A queue that has lost its data has lost its nonces, and gets another name. */
+  /** Reads the queue's name. A queue that has lost its data, and so its nonces, gets another one. */
   async #ask(): Promise<void> {
     await this.#redis.set(INSTANCE, crypto.randomUUID(), "NX");
     this.#instance = await this.#redis.get(INSTANCE) ?? undefined;

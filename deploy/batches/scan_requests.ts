@@ -14,11 +14,11 @@ import { MAX_IMAGES } from "../../protocol/wire/generation_fields.ts";
 export type LineError = NonNullable<Batch["errors"]>["data"][number];
 
 export interface Scan {
-  /** The first ones. A file with any is no batch. */
+  /** The first errors. A file with errors is no batch. */
   errors: LineError[];
-  /** Requests read. */
+  /** Number of requests that were read. */
   total: number;
-  /** Pictures that they ask for. */
+  /** Number of pictures that the requests ask for. */
   pictures: number;
   /** Place of each request: first byte and length, 32 bits each, little endian. */
   lines: Uint8Array<ArrayBuffer>;
@@ -29,7 +29,7 @@ export interface ScanOptions {
   pause?: () => Promise<unknown>;
 }
 
-/** Requests and bytes in one slice: some milliseconds. */
+/** Largest numbers of requests and bytes that are read before other work goes on: a few milliseconds. */
 const SLICE = { lines: 50, bytes: 64 * 1024 };
 /** Empty lines cost less. */
 const BLANK_SLICE = 2 ** 20;

@@ -1,5 +1,5 @@
-// Whether a Redis that drops nothing has room for what is about to be promised, and whether
-// its key has a share left.
+// Checks whether a Redis that drops nothing has room for a file or a batch, and whether its key has a share
+// left.
 import type { Redis } from "ioredis";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import { SIZES } from "./batch_keys.ts";
@@ -9,7 +9,7 @@ import { HELD } from "./batch_scripts.ts";
 const SPARE = 0.05;
 /** Share of the memory for one key, in bytes of files and results. Redis adds about a quarter. */
 const SHARE = 0.6;
-/** Files and batches of one key. */
+/** Largest number of files and batches of one key. */
 const MAX_HELD = 10_000;
 /** Assumed bytes of a result before any is known. */
 const GUESSED_BYTES = 16 * 1024;

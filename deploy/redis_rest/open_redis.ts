@@ -5,13 +5,13 @@ import { STORE_DEADLINE_MS } from "../../protocol/store/redis_client.ts";
 
 export interface RedisConnections extends Disposable {
   redis: Redis;
-  /** For subscriptions alone. */
+  /** The connection for subscriptions alone. */
   subscriber: Redis;
-  /** Both are connected. */
+  /** Whether both are connected. */
   ready: Promise<unknown>;
 }
 
-/** A quiet channel is asked for a sign of life. */
+/** Interval in milliseconds at which a quiet channel is asked for a sign of life. */
 const PING_MS = 5000;
 
 export function openRedis(url: string): RedisConnections {
@@ -27,7 +27,7 @@ export function openRedis(url: string): RedisConnections {
   const redis = new Redis(url, options);
   const subscriber = new Redis(url, options);
   redis.on("error", (error) => console.error(`redis: ${error.message}`));
-  // The other connection has said the same.
+  // The other connection reports the same error.
   subscriber.on("error", () => {});
   const timer = setInterval(() => subscriber.ping().catch(() => {}), PING_MS);
   Deno.unrefTimer(timer as unknown as number);
