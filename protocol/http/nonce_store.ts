@@ -1,8 +1,8 @@
-// Nonces of calls already served, for as long as their timestamps would be accepted. Per
-// process: so are a worker's runs.
+// Nonces of calls that were served, for as long as their timestamps would be accepted. They belong to one
+// process, as a worker's runs do.
 
 export interface NonceStoreOptions {
-  /** Nonces kept at most; none is forgotten early, as it could be used again. @default 100000 */
+  /** Largest number of nonces. None is forgotten early, as it could be used again. @default 100000 */
   capacity?: number;
   /** Milliseconds since 1970. @default Date.now */
   now?: () => number;

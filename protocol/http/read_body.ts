@@ -5,9 +5,9 @@ import { ApiError } from "../wire/api_error.ts";
 import { startDeadline } from "./start_deadline.ts";
 
 export interface ReadBodyOptions {
-  /** @default 262144 */
+  /** Largest number of bytes. @default 262144 */
   maxBytes?: number;
-  /** For the whole body to arrive. @default 10000 */
+  /** Milliseconds for the whole body to arrive. @default 10000 */
   deadlineMs?: number;
 }
 

@@ -67,7 +67,7 @@ function addPart(form: FormData, part: MultipartPart): void {
   form.append(name, part.text);
 }
 
-/** The library tells it in no other way. */
+/** Returns whether the form is complete, which the library reports in no other way. */
 function isFinished(parser: MultipartParser): boolean {
   try {
     parser.finish();

@@ -1,5 +1,5 @@
-// Multipart forms as OpenAI's clients send them: each field once, except for lists. What is no text is read
-// as JSON would have it.
+// Multipart forms as OpenAI's clients send them: each field once, except for lists. Fields that are not text
+// are read as JSON.
 import { ApiError } from "../wire/api_error.ts";
 import { parseJsonText } from "../wire/text.ts";
 import type { ReadBodyOptions } from "./read_body.ts";
@@ -14,7 +14,7 @@ export interface ReadFormFieldsOptions extends ReadBodyOptions {
   lists?: readonly string[];
   /** Another spelling of a field -> the field. */
   spellings?: Record<string, string>;
-  /** Fields that are refused -> what is said then. */
+  /** Fields that are refused -> the sentence of the error. */
   refused?: Record<string, string>;
 }
 

@@ -10,9 +10,9 @@ export interface SignedCall {
   timestamp: string;
   /** Never used twice. */
   nonce: string;
-  /** SHA-256 of the body, hex; that of nothing where there is none. */
+  /** SHA-256 of the body, hex. Without a body it is that of no bytes. */
   bodyHash: string;
-  /** Which start of which process the call is for; undefined: of any with the secret. */
+  /** Instance of the process that the call is for. Undefined for any process with the secret. */
   instance?: string | undefined;
 }
 
@@ -37,10 +37,10 @@ export const SIGNATURE_HEADERS = {
 /** Names the process that a call is for; a service that is asked for its health names itself in it. */
 export const INSTANCE_HEADER = "x-spectrum-instance";
 
-/** The code of a refusal: the client asks anew which process it calls. */
+/** The code of a refusal after which the client asks again which process it calls. */
 export const OTHER_INSTANCE = "other_instance";
 
-/** Largest difference between the clocks of edge and worker. */
+/** Largest difference in milliseconds between the clocks of edge and worker. */
 export const MAX_CLOCK_SKEW_MS = 60_000;
 
 /** Headers that make the call acceptable once, for a minute. A retry is signed anew. */

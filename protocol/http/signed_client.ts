@@ -1,5 +1,5 @@
-// Calls of a service of our own, from an edge: signed, with a deadline, with errors that a
-// client of the edge may read.
+// An edge's calls to a service of our own: signed, with a deadline, and with errors that a client of the edge
+// may read.
 import { ApiError, type ApiErrorBody } from "../wire/api_error.ts";
 import { pooledFetch } from "./pooled_fetch.ts";
 import { INSTANCE_HEADER, OTHER_INSTANCE, signRequest } from "./sign_request.ts";
@@ -16,7 +16,7 @@ export interface SignedClientOptions {
   identified?: boolean;
   /** @default the global one, with few idle connections */
   fetch?: typeof fetch;
-  /** For a whole answer. @default 120000 */
+  /** Milliseconds for a whole answer. @default 120000 */
   timeoutMs?: number;
   /** The request that a call is made for, for the service's log. @default none is named */
   requestId?: () => string | undefined;
@@ -29,16 +29,16 @@ export interface Call {
   method?: string;
   query?: Record<string, string>;
   headers?: Record<string, string>;
-  /** Sent as JSON. */
+  /** Body that is sent as JSON. */
   json?: unknown;
-  /** Sent as it is. */
+  /** Body that is sent as it is. */
   body?: string | undefined;
   /** In place of the timeout. */
   signal?: AbortSignal;
   timeoutMs?: number;
 }
 
-/** For a process to name itself. */
+/** Milliseconds for a process to name itself. */
 const HEALTH_MS = 2000;
 
 export class SignedClient {
@@ -82,7 +82,7 @@ export class SignedClient {
   async fetch(path: string, call: Call = {}): Promise<Response> {
     const response = await this.#send(path, call);
     if (response.status !== 401 || !await isForAnother(response)) return response;
-    // It was restarted: signed anew, once, for the process that is there now.
+    // The service was restarted: the call is signed again, once, for the new process.
     await response.body?.cancel();
     this.#instance = undefined;
     return await this.#send(path, call);
@@ -141,7 +141,7 @@ export class SignedClient {
   async #refusal(response: Response): Promise<ApiError> {
     const { status } = response;
     const told = parseBody(await response.text().catch(() => ""))?.error;
-    // Secrets or clocks differ: the operator's to mend, so the log says it.
+    // Secrets or clocks differ, which only the operator can mend. So the log says it.
     if (status === 401) {
       return this.unavailable(new Error(`${this.url} refused this edge: ${told?.message}`));
     }

@@ -1,12 +1,12 @@
-// Notices that the other side of a connection has fallen silent: TCP alone tells of
-// that after hours, if at all.
+// Notices that the other side of a connection has fallen silent. TCP alone reports this after hours, if at
+// all.
 
 export interface SilenceWatchOptions {
-  /** For the first sign. */
+  /** Milliseconds for the first sign of life. */
   firstMs: number;
-  /** Between signs from then on. */
+  /** Milliseconds between later signs of life. */
   idleMs: number;
-  /** Ends it early. */
+  /** Ends the watch early. */
   signal: AbortSignal;
 }
 
@@ -14,7 +14,7 @@ export class SilenceWatch implements Disposable {
   readonly #silent = new AbortController();
   readonly #idleMs: number;
   #timer: ReturnType<typeof setTimeout>;
-  /** Aborts with the signal given, or once nothing was heard for too long. */
+  /** Aborts with the given signal, or after a silence that is too long. */
   readonly signal: AbortSignal;
 
   constructor({ firstMs, idleMs, signal }: SilenceWatchOptions) {

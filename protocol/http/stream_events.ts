@@ -12,7 +12,7 @@ export interface SseMessage {
 }
 
 export interface StreamEventsOptions {
-  /** Between comments that keep idle connections open. @default 15000 */
+  /** Milliseconds between comments that keep idle connections open. @default 15000 */
   heartbeatMs?: number;
   /** Milliseconds that a browser waits before it reconnects. @default 2000 */
   retryMs?: number;

@@ -10,11 +10,11 @@ export interface RedisChannelOptions {
   token: string;
   channel: string;
   onMessage: (message: string) => void;
-  /** Between attempts to come back. @default 1000 */
+  /** Milliseconds between attempts to connect again. @default 1000 */
   retryMs?: number;
   /**
-   * A connection that says nothing for so long, not even a comment, is taken for broken. A server that sends
-   * none has a quiet channel asked for anew, which loses nothing.
+   * Milliseconds without even a comment after which a connection counts as broken. If the server sends no
+   * comments, a quiet channel is then connected again, which loses nothing.
    * @default 45000
    */
   idleMs?: number;
@@ -37,7 +37,7 @@ export class RedisChannel implements Disposable {
     return this.#live;
   }
 
-  /** Leaves a connection of which it is not known whether the other side still has it, for a new one. */
+  /** Replaces the connection, as the other side may have lost it. */
   renew(): void {
     this.#connection.abort();
   }
@@ -53,7 +53,7 @@ export class RedisChannel implements Disposable {
       await this.#listen(AbortSignal.any([signal, connection.signal])).catch(() => {});
       this.#live = false;
       if (signal.aborted) return;
-      // One that was left comes back at once.
+      // A connection that was replaced comes back at once.
       if (connection.signal.aborted) continue;
       await new Promise<void>((resolve) => {
         Deno.unrefTimer(setTimeout(resolve, this.#options.retryMs ?? 1000));

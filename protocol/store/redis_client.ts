@@ -2,15 +2,15 @@
 import { Redis } from "@upstash/redis/cloudflare";
 
 /**
- * For one call of the store, its way there and back included: one that takes longer has
- * failed, and the store is away.
+ * Milliseconds for one call of the store, its way there and back included. A call that takes longer has
+ * failed, and the store counts as away.
  */
 export const STORE_DEADLINE_MS = 2000;
 
 export interface RedisClientOptions {
   url: string;
   token: string;
-  /** For one command. @default STORE_DEADLINE_MS */
+  /** Milliseconds for one command. @default STORE_DEADLINE_MS */
   timeoutMs?: number;
   /** Whether commands of the same moment travel in one request. @default true */
   together?: boolean;
@@ -24,7 +24,7 @@ export function redisClient(
     token,
     // The /cloudflare entry with this off reads no environment variable.
     enableTelemetry: false,
-    // Values are our own: parsed here, once.
+    // The callers parse the values themselves.
     automaticDeserialization: false,
     enableAutoPipelining: together,
     // A second attempt could count twice.

@@ -1,20 +1,19 @@
-// One process's way to Redis over REST: every call has a deadline, and nobody waits for a store
-// that is known to be away.
+// One process's connection to Redis over REST. Every call has a deadline, and no call waits for a store that
+// is known to be away.
 import type { Redis } from "@upstash/redis/cloudflare";
 import { redisClient, type RedisClientOptions } from "./redis_client.ts";
 import { StoreAwayError } from "./store_away_error.ts";
 import { StoreFullError } from "./store_full_error.ts";
 
 export interface RedisLinkOptions extends RedisClientOptions {
-  /** Between looks whether a store that was away is back. @default 1000 */
+  /** Milliseconds between probes of a store that is away. @default 1000 */
   pauseMs?: number;
 }
 
 /**
- * A call that fails finds the store away. From then on calls are refused at once: those that were
- * under way wait to the end of their deadline, and no request waits twice. As long as anybody asks, a
- * look of our own, not a caller's, finds out when the store is back; after a pause in which nobody
- * has, whoever asks next does.
+ * A call that fails marks the store as away. Later calls are refused at once. Calls under way wait to the end
+ * of their deadline, so no request waits twice. As long as calls come, a probe of the link's own finds out
+ * when the store is back. After a pause without calls, the next call finds out.
  */
 export class RedisLink {
   readonly url: string;
@@ -26,12 +25,12 @@ export class RedisLink {
   #away = false;
   /** Number of times that the store went away. */
   #outages = 0;
-  /** When it went away without an answer since; milliseconds from any origin. */
+  /** Time at which it went away, in milliseconds from any origin. Undefined while it answers. */
   #awaySince: number | undefined;
-  /** Resolves at the next look that finds it back. */
+  /** Resolves at the next probe that finds the store back. */
   #back = Promise.withResolvers<void>();
   #waiting = 0;
-  /** Whether anybody was refused since the last look. */
+  /** Whether a call was refused since the last probe. */
   #wanted = false;
 
   constructor({ pauseMs = 1000, ...options }: RedisLinkOptions) {
@@ -66,7 +65,7 @@ export class RedisLink {
       // Reads go on, and the next write finds out by itself.
       if (isRefusedWrite(error)) throw new StoreFullError(error);
       if (isReply(error)) throw error;
-      // A call from before an outage may fail when that is over: it tells nothing new.
+      // A call from before an outage may fail after it, which says nothing new.
       if (outages === this.#outages) this.#leave();
       if (await this.#isBack(waitMs)) return await this.ask(command, { alone, waitMs });
       throw new StoreAwayError(error);
@@ -122,7 +121,7 @@ export class RedisLink {
   }
 }
 
-/** Redis' own words begin with a code; those of what lies before it do not. */
+/** Redis' own errors begin with a code. Errors of a proxy before it do not. */
 function isReply(cause: unknown): boolean {
   return cause instanceof Error && /^(Command failed: )?(ERR|WRONGTYPE|NOSCRIPT)\b/.test(cause.message);
 }
@@ -134,7 +133,7 @@ function isRefusedWrite({ message }: Error): boolean {
   return /^(Command failed: )?(ERR .* -)?(OOM|READONLY|MISCONF|NOREPLICAS) /.test(message);
 }
 
-/** The client repeats in its errors what it was to send: prompts and pictures, which no log is to have. */
+/** The client's errors repeat the command, with prompts and pictures that must not get into a log. */
 function withoutCommand(cause: unknown): Error {
   const { message } = cause instanceof Error ? cause : new Error(String(cause));
   return new Error(message.replace(/, command was: .*$/s, ""));

@@ -2,9 +2,9 @@
 // Two implementations: in this process, and in Redis, where workers write and edges read.
 import type { BriefEvent, NumberedEvent, RunEvent } from "../../wire/run_event.ts";
 
-/** A run somebody wants, under a name that equal wishes share. */
+/** A run that a viewer wants, under a name that equal requests share. */
 export interface OpenRun {
-  /** undefined: nobody else can want this one. */
+  /** Undefined if nobody else can want this run. */
   name: string | undefined;
   /** Id of the run if it has to be begun. */
   id: string;
@@ -13,13 +13,13 @@ export interface OpenRun {
   viewerMs: number;
   /** Number of previews that the viewer wants. A run with fewer previews is not joined. */
   previews: number;
-  /** A finished run of that name will do. */
+  /** Whether a finished run of that name will do. */
   finishedToo: boolean;
   /** Milliseconds for which its events can be read after the end. */
   keepMs: number;
-  /** The order from which another edge can make the run again, as JSON without its image; "": it cannot. */
+  /** The order, as JSON without its image, from which another edge can make the run again; "" for none. */
   request: string;
-  /** How long a store that went away is waited for, in milliseconds. @default it is not */
+  /** Milliseconds to wait for a store that is away. @default 0 */
   waitMs?: number | undefined;
   /** The order's image, which is kept once for all runs that start from it. @default none */
   image?: OrderImage | undefined;
@@ -33,7 +33,7 @@ export interface OrderImage {
 
 export interface OpenedRun {
   id: string;
-  /** Whether it was begun now: the caller holds its lease as attempt 1, and has it made. */
+  /** Whether the run was begun now. The caller then holds its lease as attempt 1 and has it made. */
   started: boolean;
   state: RunState;
 }
@@ -43,26 +43,26 @@ export type RunState = "open" | "completed" | "failed" | "cancelled";
 
 export interface RunPage {
   state: RunState;
-  /** Origin of the worker that makes it; undefined before one has accepted. */
+  /** Origin of the worker that makes it. Undefined until a worker has accepted the run. */
   worker: string | undefined;
   events: NumberedEvent[];
 }
 
 /** Progress of a run. */
 export interface RunBrief extends Omit<RunPage, "events"> {
-  /** undefined: nothing has happened yet. */
+  /** The newest event without its bytes. Undefined before the first event. */
   last: { id: number; event: BriefEvent } | undefined;
 }
 
-/** A run and which attempt to make it the holder of the lease is at. */
+/** A run, and the attempt of the one that holds its lease. */
 export interface HeldRun {
   id: string;
   attempt: number;
 }
 
 /**
- * "cancelled": nobody wants it any more. "lost": this attempt has been given up. "unknown": the store knows
- * nothing of the run, as after a restart of Redis without its data.
+ * "cancelled": nobody wants the run any more. "lost": this attempt has been given up. "unknown": the store
+ * does not know the run, as after a restart of Redis without its data.
  */
 export interface Standing {
   state: "held" | "cancelled" | "lost" | "unknown";
@@ -72,7 +72,7 @@ export interface Standing {
 export interface TakenRun extends HeldRun {
   /** Id of the last event of the attempts before. */
   lastId: number;
-  /** Whether the attempt before has delivered steps: viewers are told of the new one. */
+  /** Whether the attempt before has delivered steps. Viewers are then told of the new attempt. */
   stepped: boolean;
   /**
    * Whether the lease ended by itself, neither given up nor postponed. Viewers may then have seen events
@@ -85,7 +85,7 @@ export interface TakenRun extends HeldRun {
   takeovers: number;
   /** Worker of the attempt before. */
   worker: string | undefined;
-  /** "": it cannot be made again. */
+  /** The order, as it was opened with. "" if the run cannot be made again. */
   request: string;
   /** The order's image, in base64. */
   image: string | undefined;
@@ -93,17 +93,17 @@ export interface TakenRun extends HeldRun {
 
 export interface TakeOverOptions {
   /**
-   * Takes over a run without viewers too: they may not have had the time to say that they wait.
+   * Whether a run without viewers is taken over too, as they may not have had the time to register.
    * @default false
    */
   unwatched?: boolean;
 }
 
-/** Everything rejects while the store is away. */
+/** All methods reject while the store is away. */
 export interface RunLog {
-  /** Whether it outlives this process: workers may write it themselves. */
+  /** Whether the log outlives this process, so that workers can write it themselves. */
   readonly shared: boolean;
-  /** Joins the run of that name, or begins it, in one step for all instances. */
+  /** Joins the run of that name or begins it. This is atomic among all edges. */
   open(run: OpenRun): Promise<OpenedRun>;
   /** Waits for a run that is known by its id. @returns undefined if it is unknown or forgotten */
   attach(id: string, viewer: { viewer: string; viewerMs: number }): Promise<RunState | undefined>;
@@ -124,35 +124,34 @@ export interface RunLog {
    */
   append(run: HeldRun, events: readonly NumberedEvent[]): Promise<Standing["state"]>;
   /**
-   * Begins the next attempt of the same holder: what a worker writes of an earlier one is refused from now
-   * on, whenever it comes to do so.
+   * Begins the next attempt of the same holder. From now on the log refuses events of earlier attempts.
    * @returns its number; undefined: the run is somebody else's, or nobody wants it
    */
   advance(run: HeldRun): Promise<number | undefined>;
-  /** Notes which worker makes it. */
+  /** Notes which worker makes the run. */
   assign(run: HeldRun, worker: string): Promise<Standing["state"]>;
-  /** Keeps the leases, which end `LEASE_MS` later. In the order of `runs`. */
+  /** Renews the leases for `LEASE_MS`. Returns the standing of each run, in the order of `runs`. */
   renew(runs: readonly HeldRun[]): Promise<Standing[]>;
-  /** Gives a lease up: somebody else may go on at once. */
+  /** Gives a lease up, so that another edge may take the run over at once. */
   release(run: HeldRun): Promise<void>;
   /**
-   * Gives the lease of an attempt up that nobody had room for: somebody may go on after `ms`. The takeover
-   * does not count.
+   * Gives up the lease of an attempt that no worker had room for. Another edge may take the run over after
+   * `ms`, and this takeover does not count.
    */
   postpone(run: HeldRun, ms: number): Promise<void>;
   /**
-   * Notes that an edge which clients reach is there.
+   * Notes that an edge runs that clients can reach.
    * @returns the number of such edges, this one included
    */
   attend(edge: string): Promise<number>;
   /** Returns the runs whose lease has ended. */
   orphans(): Promise<string[]>;
   /**
-   * Takes an orphan over, as one caller only can. An orphan without viewers is cancelled instead.
+   * Takes an orphan over; only one caller can. An orphan without viewers is cancelled instead.
    * @returns undefined if it is none any more
    */
   takeOver(id: string, options?: TakeOverOptions): Promise<TakenRun | undefined>;
-  /** Viewers that go on waiting. */
+  /** Keeps viewers registered for `viewerMs`. */
   watch(viewers: readonly { id: string; viewer: string }[], viewerMs: number): Promise<void>;
   /**
    * Removes a viewer.
@@ -165,14 +164,14 @@ export interface RunLog {
   readonly pollMs: number;
 }
 
-/** A holder that is silent for so long has died. */
+/** Milliseconds after which a silent holder of a lease counts as dead. */
 export const LEASE_MS = 4500;
 /**
  * Largest total of the images that orders keep, in characters of base64. Runs with an image beyond it are not
  * made again where their worker is lost.
  */
 export const MAX_IMAGES = 64 * 2 ** 20;
-/** An edge that is silent for so long is not there. */
+/** Milliseconds after which a silent edge counts as stopped. */
 export const ATTENDANCE_MS = 60_000;
 /** Interval at which holders renew their leases. */
 export const RENEW_MS = 1500;
