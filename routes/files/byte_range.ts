@@ -4,7 +4,7 @@
 export interface ByteRange {
   /** First byte. */
   start: number;
-  /** Behind the last one. */
+  /** Behind the last byte. */
   end: number;
 }
 

@@ -25,7 +25,7 @@ export async function pictureUrl(event: CompletedEvent, options: DeliverPictureO
   if (origin === undefined) return inline();
   const isStored = async () => await results.has(key).catch(() => false);
   if (!await isStored()) {
-    // Not yet there, or made without being stored, as its seed was drawn.
+    // The picture is not stored yet, or never, as its seed was drawn.
     await results.set(key, {
       ...result,
       receipt: { ...event.receipt, cache: "miss" },

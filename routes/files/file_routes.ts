@@ -18,7 +18,7 @@ export interface FileRoutesOptions {
 const headers = secureHeaders({
   contentSecurityPolicy: { defaultSrc: ["'none'"], sandbox: [] },
   crossOriginResourcePolicy: "cross-origin",
-  // Whether this origin has TLS is for the proxy in front to say.
+  // Only the proxy in front knows whether this origin has TLS.
   strictTransportSecurity: false,
 });
 
@@ -36,7 +36,7 @@ export function fileRoutes({ urls, results }: FileRoutesOptions): Hono<Environme
       throw new ApiError(404, "This picture is no longer stored", { code: "file_not_found" });
     }
     const bytes = Uint8Array.fromBase64(stored.b64_json);
-    // The address is a secret of whom it was given to.
+    // The address is a secret of the client that it was given to.
     return serveBytes(c, { bytes, type: type!, cacheControl: `private, max-age=${maxAge}, immutable` });
   });
   return app;

@@ -1,5 +1,4 @@
-// A file that is held in memory, as HTTP wants it: ETag, conditions and ranges (RFC
-// 9110, sections 13 and 14).
+// Serves a file from memory with ETag, conditions and ranges (RFC 9110, sections 13 and 14).
 import type { Context } from "hono";
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import { byteRange } from "./byte_range.ts";
@@ -24,7 +23,7 @@ export async function serveBytes(
   if (matches(c.req.header("if-none-match"), etag)) return c.body(null, 304);
   c.header("content-type", type);
   const ifRange = c.req.header("if-range");
-  // Another version than the client has a part of: it gets the whole.
+  // The client has a part of another version, so it gets the whole file.
   const range = ifRange === undefined || ifRange === etag
     ? byteRange(c.req.header("range"), bytes.length)
     : undefined;

@@ -3,9 +3,9 @@ import { importSecret } from "../../protocol/http/sign_request.ts";
 import { unixSeconds } from "../../protocol/wire/unix_seconds.ts";
 
 export interface SignedUrlsOptions {
-  /** Shared by all edges that serve each other's addresses. @default random: they are this process's own */
+  /** Secret of all edges that serve each other's addresses. @default random, for this process alone */
   secret?: string | undefined;
-  /** @default 3600 */
+  /** Seconds for which an address is valid. @default 3600 */
   lifetimeSeconds?: number;
   /** Milliseconds since 1970. @default Date.now */
   now?: () => number;
@@ -47,7 +47,7 @@ export class SignedUrls {
   }
 }
 
-/** Told apart by its first line from everything else that is signed. */
+/** Returns the signed text. Its first line differs from that of all other signed texts. */
 function signedText({ name, expires }: SignedFile): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(`spectrum-file-1\n${name}\n${expires}`);
 }

@@ -61,7 +61,7 @@ export function usage(pictures: readonly CompletedEvent[], settings: CompleteSet
   };
 }
 
-/** Adds what is not as this request asked for to what the worker has noticed. */
+/** Adds sentences about unmet wishes to those of the worker. */
 export function withWarnings(receipt: Receipt, warnings: readonly string[] = []): Receipt {
   return warnings.length === 0 ? receipt : { ...receipt, warnings: [...warnings, ...receipt.warnings ?? []] };
 }

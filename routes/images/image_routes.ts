@@ -42,7 +42,7 @@ export interface ImageRoutesOptions extends ReadJsonOptions, StreamEventsOptions
   answers: StoredAnswers;
   jobs: Jobs;
   repetitions: Repetitions;
-  /** undefined: no job may name one. */
+  /** Undefined if no job may name one. */
   webhooks: Webhooks | undefined;
   /** Origin under which clients reach this edge. @default as publicOrigin() says */
   publicUrl?: string | undefined;
@@ -66,7 +66,7 @@ export function imageRoutes(options: ImageRoutesOptions): Hono<Environment> {
 }
 
 interface Answer {
-  /** As the client sent it. */
+  /** The request as the client sent it. */
   request: ImageRequest | EditRequest;
   kind: "image_generation" | "image_edit";
   options: ImageRoutesOptions;

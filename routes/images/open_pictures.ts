@@ -8,11 +8,11 @@ import type { RequestCaching } from "./request_caching.ts";
 export interface OpenPicturesOptions {
   source: RunSource;
   caching: RequestCaching;
-  /** For runs that go on without connections. */
+  /** A viewer of runs that go on without connections. @default none */
   opening?: JobOpening | undefined;
   /**
-   * For runs that other edges are to find: how long a store that went away is waited for.
-   * @default it is not
+   * Milliseconds to wait for a store that is away, for runs that other edges must find.
+   * @default 0
    */
   waitMs?: number | undefined;
   /** Opaque name of the runs' owner, from ownerOf(). */

@@ -5,11 +5,11 @@ export interface RequestCaching {
   maxAgeMs: number;
   /** Whether the result may be stored, and the run be shared. */
   store: boolean;
-  /** Nothing is to be made: a stored result or none. */
+  /** Whether only a stored result will do, so that nothing is made. */
   onlyIfCached: boolean;
 }
 
-/** Directives that have no meaning for results that never change are left out. */
+/** Reads the directives that mean something for results that never change. */
 export function requestCaching(header: string | undefined): RequestCaching {
   if (header === undefined) return { maxAgeMs: Infinity, store: true, onlyIfCached: false };
   const directives = new Map(

@@ -1,6 +1,5 @@
 // Answers that were put together from stored pictures, given again to requests in the same words. Such a
-// request passes all that admits, limits, counts and logs one. Only the pictures that it means are not worked
-// out once more.
+// request is admitted, limited, counted and logged like any other. Only its plan is not computed again.
 import type { Context, MiddlewareHandler } from "hono";
 import { LRUCache } from "lru-cache";
 import { type ReadJsonOptions, readJsonText } from "../../protocol/http/read_json.ts";
@@ -24,7 +23,7 @@ export interface StoredAnswersOptions {
 }
 
 interface StoredAnswer {
-  /** The models as they were: another list may give the request another meaning. */
+  /** The list of models at the time. Another list may give the request another meaning. */
   cards: readonly ModelCard[];
   /** Metadata setting of the key that asked, which decides the file too. */
   metadata: boolean | undefined;

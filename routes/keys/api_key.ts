@@ -11,7 +11,7 @@ export interface ApiKey {
 
 const KEY = /^se_([0-9a-f]{12})_([0-9a-f]{64})$/;
 
-/** Parses an API key. Undefined if `text` is no key of this kind. */
+/** Parses an API key. Returns undefined if `text` is no key of this kind. */
 export function parseApiKey(text: string): ApiKey | undefined {
   const [, id, secret] = KEY.exec(text) ?? [];
   return id === undefined || secret === undefined ? undefined : { id, secret };
@@ -21,7 +21,7 @@ export function formatApiKey({ id, secret }: ApiKey): string {
   return `se_${id}_${secret}`;
 }
 
-/** Draws a new key, and returns it with the part of it that is stored. */
+/** Draws a new key. Returns it with the record that is stored. */
 export async function drawApiKey(
   fields: Omit<KeyRecord, "id" | "secret_sha256" | "revoked_at">,
 ): Promise<{ key: string; record: KeyRecord }> {

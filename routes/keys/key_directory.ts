@@ -1,5 +1,5 @@
-// Which keys are valid, as one instance knows it: remembered for so long only that a
-// revocation is felt in time.
+// Knows which keys are valid. An edge remembers each answer of the store for a time that is short enough for
+// revocations.
 import { LRUCache } from "lru-cache";
 import { atMost } from "../../protocol/store/at_most.ts";
 import { ApiError } from "../../protocol/wire/api_error.ts";
@@ -24,24 +24,24 @@ export interface KeyDirectoryOptions {
 
 const REMEMBERED = 10_000;
 /**
- * How long after the store went away an edge that knows nothing yet waits for it: one that has
- * just started, under load.
+ * Milliseconds after the store went away for which an edge without any answer waits for it, such as one that
+ * has just started.
  */
 const FIRST_WAIT_MS = 5000;
 
 interface Entry {
   record: KeyRecord | undefined;
-  /** When it was asked for, not when the answer came. */
+  /** Time of the question, not of the answer. */
   at: number;
 }
 
 export class KeyDirectory {
   readonly #options: Required<KeyDirectoryOptions>;
-  /** Apart from ids that are no key's: a flood of guesses makes no key forgotten. */
+  /** Known keys, apart from unknown ids, so that a flood of guesses makes no key forgotten. */
   readonly #known = new LRUCache<string, Entry & { record: KeyRecord }>(atMost(REMEMBERED));
   readonly #unknown = new LRUCache<string, Entry>(atMost(REMEMBERED));
   #emptiness: { isEmpty: boolean; at: number } | undefined;
-  /** Questions under way: equal ones that come meanwhile get the same answer. */
+  /** Questions under way. Equal questions that come meanwhile get the same answer. */
   readonly #finding = new Map<string, Promise<KeyRecord | undefined>>();
   #askingEmpty: Promise<boolean> | undefined;
 

@@ -29,13 +29,13 @@ export interface KeyLimitsOptions {
 export type ChargedPictures = Pick<Charge, "id" | "holder" | "counter">;
 
 const MINUTE_MS = 60_000;
-/** Pictures of a request whose edge is silent for so long are given back. */
+/** Milliseconds of silence of an edge after which the pictures of its requests are given back. */
 const LEASE_MS = 30_000;
-/** Between two times that an edge says which requests it is at. */
+/** Interval in milliseconds at which an edge reports the requests that it works on. */
 const RENEW_MS = 8000;
-/** Between two tries of a picture that waits for its count. */
+/** Milliseconds between two tries of a picture that waits for its count. */
 const RETRY_MS = 250;
-/** Settlements that wait for the store. */
+/** Largest number of settlements that wait for the store. */
 const MAX_OWED = 10_000;
 
 /**
@@ -45,7 +45,7 @@ const MAX_OWED = 10_000;
 export class KeyLimits {
   readonly #store: CounterStore;
   readonly #own = new MemoryCounters();
-  /** Requests that this edge is at, by id and holder. */
+  /** Requests that this edge works on, by id and holder. */
   readonly #held = new Map<string, ChargedPictures>();
   #renewedAt = -Infinity;
   /** Deliveries while the store was away, by id and holder. */
@@ -53,7 +53,7 @@ export class KeyLimits {
   readonly #log: Log;
   readonly #now: () => number;
   readonly #patienceMs: number;
-  /** The first count that the store did not take, since the last that it took. */
+  /** Time of the first count that the store did not take since the last one that it took. */
   #awayAt: number | undefined;
 
   constructor({ store, log, now = () => Date.now(), patienceMs = 10_000 }: KeyLimitsOptions) {
@@ -81,7 +81,7 @@ export class KeyLimits {
     if (taken.ok) return;
     throw new ApiError(429, `This API key may send ${limit} requests a minute`, {
       code: "rate_limit_exceeded",
-      // A millisecond later, for what is lost in rounding.
+      // One millisecond more, against rounding.
       retryAfter: Math.ceil(waitMinutes(taken, { limit, passed }) * 60 + 0.001),
     });
   }
@@ -113,13 +113,13 @@ export class KeyLimits {
     return held;
   }
 
-  /** Leaves a holder to others, who say from now on that it lives: a job's keeper. */
+  /** Leaves a holder to others, such as a job's keeper, which report from now on that it lives. */
   handOver(charged: ChargedPictures): void {
     this.#held.delete(nameOf(charged));
   }
 
   /**
-   * Says that a holder lives which this edge is not at.
+   * Reports that a holder lives whose request this edge does not work on.
    * @throws {StoreAwayError} so that the caller tries again
    */
   async holdPictures(charged: ChargedPictures, leaseMs: number): Promise<void> {
@@ -127,8 +127,8 @@ export class KeyLimits {
   }
 
   /**
-   * Says of a holder without a charge at this edge that it lives, or counts its pictures again: whatever the
-   * limit, as they were promised.
+   * Reports that a holder lives that has no charge at this edge. If its count is lost, its pictures are
+   * counted again whatever the limit, as they were promised.
    * @throws {StoreAwayError} so that the caller tries again
    */
   async adoptPictures(
@@ -166,8 +166,8 @@ export class KeyLimits {
   }
 
   /**
-   * Says which requests live, says again what the store has not heard, and gives back what requests that
-   * have died did not deliver.
+   * Reports which requests live, repeats settlements that the store has not taken, and gives back the
+   * pictures that dead requests did not deliver.
    * @throws while the store is away
    */
   async repair(): Promise<void> {

@@ -2,28 +2,28 @@
 import { z } from "zod";
 
 /**
- * read: GET; generate: everything that starts or ends work; admin: all of it, and
- * what asks for admin by name.
+ * What a key may do. read: GET. generate: everything that starts or ends work. admin: both, and routes that
+ * ask for admin by name.
  */
 export const SCOPES = ["generate", "read", "admin"] as const;
 export type Scope = typeof SCOPES[number];
 
 /** One key, as it is stored and listed. */
 export const keyRecordSchema = z.object({
-  /** Public: the middle part of the key. */
+  /** The middle part of the key, which is public. */
   id: z.string(),
   /** The owner's name, for people. */
   name: z.string(),
-  /** Hex. The secret itself is nowhere. */
+  /** SHA-256 of the secret, hex. The secret itself is stored nowhere. */
   secret_sha256: z.string().regex(/^[0-9a-f]{64}$/),
   scopes: z.array(z.enum(SCOPES)),
-  /** null: no limit. */
+  /** Null for no limit. */
   requests_per_minute: z.int().positive().nullable(),
-  /** Calendar months, UTC; null: no limit. */
+  /** In a calendar month, UTC. Null for no limit. */
   pictures_per_month: z.int().nonnegative().nullable(),
   /**
-   * false: files say nothing about how they were made, unless a request asks for it. Records of
-   * earlier versions lack it.
+   * Whether files say how they were made. If false, they do only if a request asks for it. Records of earlier
+   * versions lack it, which counts as true.
    */
   metadata: z.boolean().exactOptional(),
   created_at: z.iso.datetime(),
@@ -31,7 +31,7 @@ export const keyRecordSchema = z.object({
 });
 export type KeyRecord = z.infer<typeof keyRecordSchema>;
 
-/** The longest month, and a day for clocks that differ. */
+/** Milliseconds of the longest month, and of a day for clocks that differ. */
 export const MONTH_MS = 32 * 86_400_000;
 
 /**
@@ -40,28 +40,28 @@ export const MONTH_MS = 32 * 86_400_000;
  */
 export const ONCE_MS = 2 * 86_400_000;
 
-/** Something to be counted against a limit. */
+/** An amount to count against a limit. */
 export interface Take {
-  /** Names what is counted and in which window of time. */
+  /** Name of the counter: what it counts, and in which window of time. */
   counter: string;
-  /** The window before, of which `weight`, 0..1, still counts. */
+  /** Counter of the window before, of which the share `weight`, 0..1, still counts. */
   previous?: { counter: string; weight: number };
-  /** Negative: gives back, whatever the limit. */
+  /** A negative amount is given back, whatever the limit. */
   amount: number;
   limit: number;
-  /** After which the counter may be forgotten. */
+  /** Milliseconds after which the counter may be forgotten. */
   ttlMs: number;
 }
 
 export interface Taken {
-  /** False: nothing was counted. */
+  /** Whether the amount was counted. */
   ok: boolean;
-  /** In this window and the one before, this one included. */
+  /** Amount in this window and, by its weight, in the one before, this amount included. */
   used: number;
   before: number;
 }
 
-/** Pictures counted under an id: once, however many requests ask for what the id stands for. */
+/** Pictures that are counted under an id: once, however many requests have the id. */
 export interface Charge {
   /** Id of the job or request that is counted. */
   id: string;
@@ -70,7 +70,7 @@ export interface Charge {
   counter: string;
   amount: number;
   limit: number;
-  /** A holder that says nothing for this long has died: pictures that nobody delivered are given back. */
+  /** Milliseconds of silence after which a holder is dead and its undelivered pictures are given back. */
   leaseMs: number;
 }
 
@@ -100,15 +100,15 @@ export interface CounterStore {
    * Keeps the pictures of holders that live counted for another `leaseMs`. Holders that have ended stay so.
    */
   renew(held: readonly Pick<Charge, "id" | "holder">[], leaseMs: number): Promise<void>;
-  /** Gives back what holders that have died did not deliver, and forgets what is past its time. */
+  /** Gives back the pictures that dead holders did not deliver, and forgets expired counts. */
   repair(): Promise<void>;
-  /** Adds `amount` if the limit allows it, in one step for all instances. */
+  /** Adds `amount` if the limit allows it. This is atomic among all edges. */
   take(take: Take): Promise<Taken>;
   /** Returns the value of a counter. */
   used(counter: string): Promise<number>;
 }
 
-/** Everything rejects while the store is away. */
+/** All methods reject while the store is away. */
 export interface KeyStore extends CounterStore {
   find(id: string): Promise<KeyRecord | undefined>;
   /** Returns all keys, the oldest first and revoked ones too. */

@@ -1,4 +1,4 @@
-// Counters of one instance: where there is no shared store, and while it is away.
+// Counters of one edge: without a shared store, and while the store is away.
 import { LRUCache } from "lru-cache";
 import { atMost } from "../../protocol/store/at_most.ts";
 import {
@@ -11,7 +11,7 @@ import {
   type Taken,
 } from "./key_store.ts";
 
-/** Windows of time in use: two a key for requests, one for pictures. */
+/** Largest number of windows in use: two for the requests of each key, one for its pictures. */
 const MAX_COUNTERS = 100_000;
 
 interface Charged {

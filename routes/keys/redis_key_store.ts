@@ -16,7 +16,7 @@ import {
 
 /** A hash of records by id. */
 const KEYS = "spectrum:keys";
-/** Says that there were keys. Edges write it again where it is lost. */
+/** A note that there were keys. Edges write it again if it is lost. */
 const NOTE = "spectrum:keyed";
 const COUNTER = "spectrum:count:";
 

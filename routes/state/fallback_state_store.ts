@@ -1,5 +1,5 @@
-// State that is shared while the store answers, and this process's own where it does not and that will do.
-// Questions that only the store can answer are refused then: "there is none" would be a lie.
+// State that is shared while the store answers. While it is away, values are kept in this process if that is
+// enough. Questions that only the store can answer are then refused: "there is none" would be a lie.
 import { StoreAwayError } from "../../protocol/store/store_away_error.ts";
 import type { Log } from "../../protocol/process/structured_log.ts";
 import { MemoryStateStore } from "./memory_state_store.ts";

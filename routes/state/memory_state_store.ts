@@ -1,4 +1,4 @@
-// State in this process: for one edge without a store, and for its time without one.
+// State in this process: for a single edge without a store, and while the store is away.
 import { LRUCache } from "lru-cache";
 import { atMost } from "../../protocol/store/at_most.ts";
 import {

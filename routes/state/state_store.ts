@@ -1,19 +1,19 @@
-// Small things that all edges must agree on: jobs, tickets, what has been asked before. Two implementations:
-// in this process, and in Redis.
+// Small records that all edges must agree on: jobs, tickets, earlier requests. It has two implementations: in
+// this process, and in Redis.
 
 export interface SetOptions {
   ttlMs: number;
   /** @default false */
   onlyIfAbsent?: boolean;
-  /** How long a store that went away is waited for, in milliseconds. @default it is not */
+  /** Milliseconds to wait for a store that is away. @default 0 */
   waitMs?: number;
-  /** Other edges have to find it: rejects rather than keep it in one process alone. @default false */
+  /** Whether other edges must find the value. It is then kept in the store or not at all. @default false */
   shared?: boolean;
-  /** Promised to a client: a store that runs full does not evict it. @default false */
+  /** Whether a full store may not evict the value, as it is promised to a client. @default false */
   keep?: boolean;
 }
 
-/** A value that has something due, and that its owner finds in a list. */
+/** A value that has work due, and that its owner finds in a list. */
 export interface Entry {
   key: string;
   member: string;
@@ -25,24 +25,24 @@ export interface Entry {
 }
 
 export interface PageOptions {
-  /** Values are found under this and a member. */
+  /** Prefix of the values' keys. A member follows it. */
   prefix: string;
   limit: number;
   /** The last member of the page before. @default from the beginning */
   after?: string | undefined;
-  /** The oldest first. @default false */
+  /** Whether the oldest come first. @default false */
   ascending?: boolean;
-  /** Members that are older have no value any more. */
+  /** Milliseconds after which members have no value any more. */
   ttlMs: number;
 }
 
-/** "known", "full": nothing was done, as there is a value, or the list is as long as it may be. */
+/** "known": there is a value already. "full": the list has its largest length. Neither changes anything. */
 export type Entered = "entered" | "known" | "full";
 
-/** Longest list: a client's equal requests would make one without an end. */
+/** Largest length of a list, which a client's equal requests would fill without an end. */
 export const MAX_LIST = 1000;
 
-/** Times are the store's own. Everything rejects with a StoreAwayError while the store is away. */
+/** Times are by the store's clock. All methods reject with a StoreAwayError while the store is away. */
 export interface StateStore {
   get(key: string): Promise<string | undefined>;
   /** Sets a value. @returns false if it was not set, as there was a value */
@@ -50,9 +50,9 @@ export interface StateStore {
   /** Replaces `from`, and nothing else. @returns what is there from now on; undefined: nothing */
   swap(key: string, change: { from: string; to: string }): Promise<string | undefined>;
   delete(key: string): Promise<void>;
-  /** Keeps a value, has it due at once and puts it into its list, in one step. */
+  /** Keeps a value, schedules it at once and puts it into its list, in one step. */
   enter(entry: Entry, value: string): Promise<Entered>;
-  /** Removes a value, what is due of it and its place in the list, in one step. */
+  /** Removes a value, its schedule and its place in the list, in one step. */
   remove(entry: Omit<Entry, "ttlMs" | "max">): Promise<void>;
   /**
    * Returns the values of a list, the latest first: in one step, at the price of what is returned. Returns
@@ -66,7 +66,7 @@ export interface StateStore {
   push(list: string, value: string, options: { ttlMs: number; front?: boolean }): Promise<void>;
   /** Returns the first value of a list and moves it to its end. */
   rotate(list: string): Promise<string | undefined>;
-  /** Notes that something is due this many milliseconds from now. */
+  /** Schedules a member this many milliseconds from now. */
   schedule(agenda: string, member: string, inMs: number): Promise<void>;
   unschedule(agenda: string, member: string): Promise<void>;
   /**
