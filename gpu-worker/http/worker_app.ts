@@ -39,12 +39,37 @@ export interface WorkerAppOptions extends ReadJsonOptions, StreamEventsOptions {
 export function createWorkerApp(options: WorkerAppOptions): Hono {
   const { queue, models, metrics, log } = options;
   const device = options.device === undefined ? {} : { device: options.device };
-  const body = { maxBytes: MAX_RUN_BYTES, ...options };
-  const files = new FileStore();
   const app = new Hono();
   if (options.secret !== undefined) {
-    app.use(requireSignature(options.secret, { ...body, instance: crypto.randomUUID() }));
+    app.use(requireSignature(options.secret, { ...bodyOptions(options), instance: crypto.randomUUID() }));
   }
+
+  addRunRoutes(app, options);
+
+  const cards = models.sources.map((source) => modelCard(source, options.samplerVersion));
+  app.get("/models", (c) => {
+    return c.json({
+      models: cards.map((card) => ({ ...card, ...device, loaded: models.isLoaded(card.id) })),
+    });
+  });
+  app.get("/metrics", async (c) => c.text(await metrics.text()));
+  app.get("/healthz", (c) => c.json({ status: "ok" }));
+  app.get("/readyz", (c) => {
+    const status = queue.draining ? "draining" : "ready";
+    const load = { queue_depth: queue.depth, running: queue.busy };
+    return c.json({ status, ...device, ...load }, status === "ready" ? 200 : 503);
+  });
+
+  app.notFound(() => new ApiError(404, "There is no such endpoint", { code: "not_found" }).toResponse());
+  app.onError(handleError({ log }));
+  return app;
+}
+
+/** Adds the routes that take, complete, follow and end runs. */
+function addRunRoutes(app: Hono, options: WorkerAppOptions): void {
+  const { queue, models } = options;
+  const body = bodyOptions(options);
+  const files = new FileStore();
 
   /** Answers 202 with the run's id and its place in the queue. The run's events tell the rest. */
   app.post("/runs", async (c) => {
@@ -87,24 +112,10 @@ export function createWorkerApp(options: WorkerAppOptions): Hono {
     else queue.giveUp({ id: c.req.param("id"), attempt: readAttempt(attempt) });
     return c.body(null, 204);
   });
+}
 
-  const cards = models.sources.map((source) => modelCard(source, options.samplerVersion));
-  app.get("/models", (c) => {
-    return c.json({
-      models: cards.map((card) => ({ ...card, ...device, loaded: models.isLoaded(card.id) })),
-    });
-  });
-  app.get("/metrics", async (c) => c.text(await metrics.text()));
-  app.get("/healthz", (c) => c.json({ status: "ok" }));
-  app.get("/readyz", (c) => {
-    const status = queue.draining ? "draining" : "ready";
-    const load = { queue_depth: queue.depth, running: queue.busy };
-    return c.json({ status, ...device, ...load }, status === "ready" ? 200 : 503);
-  });
-
-  app.notFound(() => new ApiError(404, "There is no such endpoint", { code: "not_found" }).toResponse());
-  app.onError(handleError({ log }));
-  return app;
+function bodyOptions(options: WorkerAppOptions): ReadJsonOptions {
+  return { maxBytes: MAX_RUN_BYTES, ...options };
 }
 
 async function* toMessages(run: Run, { after, signal }: { after: number; signal: AbortSignal }) {
