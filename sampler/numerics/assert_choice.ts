@@ -8,7 +8,7 @@ export interface ChoiceRule<T extends string> {
   choices: readonly T[];
 }
 
-/** @throws {TypeError} If `value` is not one of the choices. */
+/** Checks a name. @throws {TypeError} If `value` is not one of the choices. */
 export function assertChoice<T extends string>(value: string, rule: ChoiceRule<T>): asserts value is T {
   const { name, choices } = rule;
   if ((choices as readonly string[]).includes(value)) return;

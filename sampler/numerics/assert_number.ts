@@ -12,7 +12,7 @@ export interface NumberRule {
   max?: number;
 }
 
-/** @throws {OptionError} If `value` is not a finite number within the rule. */
+/** Checks a number. @throws {OptionError} If `value` is not a finite number within the rule. */
 export function assertNumber(value: unknown, rule: NumberRule): asserts value is number {
   const { action, name, integer = false, min = -Infinity, max = Infinity } = rule;
   const fits = Number.isFinite(value) && (!integer || Number.isInteger(value)) &&

@@ -8,7 +8,7 @@ export interface SinCos {
 }
 
 /**
- * Natural logarithm of a positive normal float32, rounded like torch's vectorised `log`.
+ * Returns the natural logarithm of a positive normal float32, rounded like torch's vectorised `log`.
  *
  * Split as x = m 2^e with sqrt(1/2) <= m < sqrt(2), then log(x) = log(m) + e log(2), log(2) in two parts.
  */
@@ -40,7 +40,7 @@ export function log(x: number): number {
 }
 
 /**
- * Sine and cosine of a float32 angle in 0..2 pi, rounded like torch's vectorised `sincos`.
+ * Writes sine and cosine of a float32 angle in 0..2 pi, rounded like torch's vectorised `sincos`.
  *
  * The angle is reduced to -pi/4..pi/4 by a multiple of pi/4 that is subtracted in three parts.
  */

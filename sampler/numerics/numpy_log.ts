@@ -2,7 +2,7 @@
 // fused multiply-adds. Timesteps that diffusers truncates to integers depend on its last bit.
 
 /**
- * `np.log(np.float32(x))` of a positive normal float32.
+ * Returns `np.log(np.float32(x))` of a positive normal float32.
  *
  * Split as x = m 2^e with sqrt(1/2) <= m < sqrt(2), then log(x) = P(m - 1) / Q(m - 1) + e log(2).
  */

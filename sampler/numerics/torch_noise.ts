@@ -72,7 +72,7 @@ export class TorchGenerator {
 }
 
 /**
- * `torch.randn(shape, generator=torch.Generator().manual_seed(seed))`, flat in row-major order.
+ * Returns `torch.randn(shape, generator=torch.Generator().manual_seed(seed))`, flat in row-major order.
  *
  * @example
  * ```ts

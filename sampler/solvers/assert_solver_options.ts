@@ -17,7 +17,10 @@ export interface SolverOptionsRule {
   needsNoise?: boolean;
 }
 
-/** @throws {TypeError} If sigmas are given that the scheduler ignores, or noise is missing. */
+/**
+ * Checks the options of a solver.
+ * @throws {TypeError} If sigmas are given that the scheduler ignores, or noise is missing.
+ */
 export function assertSolverOptions(options: SolverOptions, rule: SolverOptionsRule): void {
   const { className, takesSigmas = false, needsNoise = false } = rule;
   if (options.sigmas !== undefined && !takesSigmas) {

@@ -9,7 +9,10 @@ export interface SolverStep {
   latents: Float32Array;
 }
 
-/** @throws {RangeError} If the solver has no such step, or the lengths differ. */
+/**
+ * Checks the arguments of a step.
+ * @throws {RangeError} If the solver has no such step, or the lengths differ.
+ */
 export function assertSolverStep(solver: Solver, { index, modelOutput, latents }: SolverStep): void {
   if (!(index in solver.timesteps)) {
     throw new RangeError(
