@@ -25,7 +25,7 @@ export async function batch(args: string[], signal: AbortSignal): Promise<void> 
   const options = parseBatchArguments(args);
   if (options === undefined) return console.log(BATCH_HELP);
   const { model, parts, devices, memory, calibration, json } = options;
-  const { plan, output, dtype, weights } = await preparePlan(options);
+  const { plan, output, dtype, weights } = await preparePlan(options, signal);
   const started = performance.now();
   const { todo } = plan;
   using bar = new BatchBar({ pictures: todo.length, steps: todo[0] ? stepsToRun(todo[0].request) : 0 });
@@ -53,6 +53,7 @@ export async function batch(args: string[], signal: AbortSignal): Promise<void> 
 /** Checks everything that can be checked before gigabytes are loaded. */
 async function preparePlan(
   options: BatchArguments,
+  signal: AbortSignal,
 ): Promise<{ plan: BatchPlan; output: string; dtype: string; weights: HeldWeights }> {
   const { promptFile, totalPromptNum, model, parts, devices, dtype, weights, memory, image } = options;
   const { calibration, expName, request } = options;
@@ -76,7 +77,8 @@ async function preparePlan(
   const { digest } = modelInfo(model, read, memory);
   const output = join(options.outputBasePath, expName ?? defaultExpName(model, sampler.method));
   await assertWritable(join(output, "stats.json"));
-  const plan = planBatch(prompts, {
+  const plan = await planBatch(prompts, {
+    signal,
     output,
     complete,
     seed: options.seed,

@@ -2,6 +2,8 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
+import { letOthersRun } from "../../../protocol/process/let_others_run.ts";
+import { FreeNames } from "../free_names.ts";
 import { isDeviceName } from "../is_device_name.ts";
 import type { BatchPrompt } from "../read_prompts.ts";
 import type { BatchRequest, BatchTask } from "./batch_messages.ts";
@@ -34,23 +36,32 @@ export interface PlanOptions {
   /** 0..2^32-1. */
   drawSeed?: () => number;
   settingsOf: (request: BatchRequest) => Record<string, unknown>;
+  /** @default never aborted */
+  signal?: AbortSignal;
 }
+
+const PROMPTS_AT_ONCE = 100;
 
 /**
  * Plans a batch.
  * @throws {Error} if a folder holds a picture of another
  * prompt or of other settings, which must not be overwritten.
+ * @throws the signal's reason, once it is aborted.
  */
-export function planBatch(
+export async function planBatch(
   prompts: readonly BatchPrompt[],
-  { output, complete, settingsOf, seed = 42, n = 1, metadata = true, drawSeed = () => 0 }: PlanOptions,
-): BatchPlan {
+  { output, complete, settingsOf, seed = 42, n = 1, metadata = true, drawSeed = () => 0, signal }:
+    PlanOptions,
+): Promise<BatchPlan> {
   const plan: BatchPlan = { todo: [], finished: 0, refused: [] };
-  const taken = new Set<string>();
+  const names = new FreeNames();
   const isRandom = seed === -1;
-  for (const { line, prompt } of prompts) {
+  for (const [index, { line, prompt }] of prompts.entries()) {
+    // A plan of many lines takes seconds, in which Ctrl-C must be heard.
+    if (index % PROMPTS_AT_ONCE === 0 && index > 0) await letOthersRun();
+    signal?.throwIfAborted();
     const first = isRandom ? drawSeed() : seed;
-    const name = uniqueName(prompt, taken);
+    const name = folderName(prompt, names);
     for (let i = 0; i < n; i++) {
       // A random seed is none to find a picture by.
       const folder = join(output, n === 1 ? name : `${name}-${isRandom ? i + 1 : first + i}`);
@@ -73,17 +84,11 @@ export function planBatch(
  * Returns the reference's folder name: 50 characters with "_" for " " and ".", and for what Windows cannot
  * store. Unlike there, prompts with equal beginnings get different folders.
  */
-function uniqueName(prompt: string, taken: Set<string>): string {
+function folderName(prompt: string, names: FreeNames): string {
   // deno-lint-ignore no-control-regex -- such characters are what is looked for
   const plain = [...prompt.replace(/[ ./\\<>:"|?*\x00-\x1f\x7f]/g, "_")].slice(0, 50).join("");
   const name = isDeviceName(plain) ? `${plain}_` : plain;
-  for (let count = 1;; count++) {
-    const candidate = count === 1 ? name : `${name}_${count}`;
-    // Windows and macOS take Red for red.
-    if (taken.has(candidate.toLowerCase())) continue;
-    taken.add(candidate.toLowerCase());
-    return candidate;
-  }
+  return names.take((count) => count === 1 ? name : `${name}_${count}`);
 }
 
 /**

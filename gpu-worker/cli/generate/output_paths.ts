@@ -1,4 +1,5 @@
 // Chooses where pictures go: --out as a pattern, and names that no other file has.
+import { FreeNames } from "../free_names.ts";
 import { isDeviceName } from "../is_device_name.ts";
 import { firstFile, withSuffix } from "./output_files.ts";
 
@@ -25,20 +26,16 @@ export function outputPaths(
   pictures: readonly NamedPicture[],
   { overwrite, exists = isThere }: OutputPathsOptions,
 ): string[] {
-  const taken = new Set<string>();
+  const names = new FreeNames();
   // Names that would be equal get their seed, once.
   const named = pictures.map((picture, index) => fill(out, picture, index + 1));
   const isClear = new Set(named).size === named.length;
   return named.map((path, index) => {
     const seeded = isClear ? path : withSuffix(path, pictures[index]!.seed);
-    for (let count = 1;; count++) {
-      const candidate = count === 1 ? seeded : withSuffix(seeded, count);
-      // Some file systems take Red.png for red.png.
-      const name = candidate.toLowerCase();
-      if (taken.has(name) || !overwrite && exists(firstFile(candidate))) continue;
-      taken.add(name);
-      return candidate;
-    }
+    return names.take(
+      (count) => count === 1 ? seeded : withSuffix(seeded, count),
+      (candidate) => !overwrite && exists(firstFile(candidate)),
+    );
   });
 }
 

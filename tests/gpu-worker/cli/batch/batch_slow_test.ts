@@ -2,13 +2,11 @@
 // failures and Ctrl-C leave.
 import { after, before, beforeEach, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
-import { basename, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { TextLineStream } from "@std/streams/text-line-stream";
 import sharp from "sharp";
 import { encodeImage } from "../../../../gpu-worker/media/encode_image.ts";
 import { parseBatchArguments } from "../../../../gpu-worker/cli/batch/batch_arguments.ts";
-import { planBatch } from "../../../../gpu-worker/cli/batch/batch_plan.ts";
-import { readPrompts } from "../../../../gpu-worker/cli/read_prompts.ts";
 import { goldenPath } from "../../../goldens/golden.ts";
 import { runTask, startTask } from "../run_task.ts";
 
@@ -256,49 +254,6 @@ describe("parseBatchArguments()", () => {
       refuse("--prompt-file", "f", "--total-prompt-num", "0"),
       /--total-prompt-num must be a whole/,
     );
-  });
-});
-
-describe("planBatch()", () => {
-  it("names folders as the reference does, and keeps prompts with equal beginnings apart", () => {
-    const long = "a photo of. " + "x".repeat(60);
-    const prompts = readPrompts(`a/b\n${long}1\n${long}2\na/b\n../..\n`, Infinity);
-    const request = { prompt: "", steps: 1 } as never;
-    const { todo } = planBatch(prompts, { output: "/none", complete: () => request, settingsOf: () => ({}) });
-    const name = `a_photo_of__${"x".repeat(38)}`;
-    assert.deepEqual(todo.map(({ line, folder }) => [line, folder]), [
-      [1, "/none/a_b"],
-      [2, `/none/${name}`],
-      [3, `/none/${name}_2`],
-      [5, "/none/_____"],
-    ]);
-  });
-
-  it("names folders as every system can store them, and gives each of n pictures its own", () => {
-    const prompts = readPrompts("what: <a>|b?\nCON\nRed\nred\n# a comment\n");
-    const request = { prompt: "", steps: 1 } as never;
-    const options = { output: "/none", complete: () => request, settingsOf: () => ({}) };
-    const names = planBatch(prompts, options).todo.map(({ folder }) => basename(folder));
-    assert.deepEqual(names, ["what___a__b_", "CON_", "Red", "red_2"]);
-    const several = planBatch(prompts.slice(2, 3), { ...options, n: 3, seed: 7 });
-    assert.deepEqual(several.todo.map(({ folder }) => basename(folder)), ["Red-7", "Red-8", "Red-9"]);
-  });
-
-  it("draws a seed for each prompt under --seed -1", () => {
-    const seeds: number[] = [];
-    let drawn = 100;
-    planBatch(readPrompts("a\nb"), {
-      output: "/none",
-      complete: (_, seed) => {
-        seeds.push(seed);
-        return { prompt: "", steps: 1 } as never;
-      },
-      settingsOf: () => ({}),
-      seed: -1,
-      n: 2,
-      drawSeed: () => drawn += 50,
-    });
-    assert.deepEqual(seeds, [150, 151, 200, 201]);
   });
 });
 
