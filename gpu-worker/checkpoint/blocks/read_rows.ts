@@ -86,7 +86,9 @@ export function readRows(file: Deno.FsFile, entry: WeightEntry, range: RowRange)
     values = decodeScaledBlocks({ bytes, type: blocks, columns, scales, rotation });
   } else {
     values = blocks === undefined ? decode(bytes, entry) : dequantizeBlocks(bytes, blocks);
-    if (scales) { for (let i = 0; i < values.length; i++) values[i]! *= scales[Math.floor(i / columns)]!; }
+    for (const [row, scale] of scales?.entries() ?? []) {
+      for (let i = row * columns; i < (row + 1) * columns; i++) values[i]! *= scale;
+    }
   }
   if (scale !== 1) { for (let i = 0; i < values.length; i++) values[i]! *= scale; }
   return values;

@@ -20,37 +20,38 @@ export interface ScaledRows {
 }
 
 /** Twice the numbers of E2M1, which are whole. */
-const TWICE_E2M1 = [0, 1, 2, 3, 4, 6, 8, 12, -0, -1, -2, -3, -4, -6, -8, -12];
+const TWICE_E2M1 = Float32Array.of(0, 1, 2, 3, 4, 6, 8, 12, -0, -1, -2, -3, -4, -6, -8, -12);
+/** The same numbers as ONNX Runtime's products have them. */
+const TWICE_E2M1_BYTES = Uint8Array.from(TWICE_E2M1, (number) => 128 + number);
 const HALF_BLOCK = 8;
 const MXFP8_BLOCK = 32;
 
 /** Decodes whole rows to float32, without a scale that all of them share. */
 export function decodeScaledBlocks(rows: ScaledRows): Float32Array<ArrayBuffer> {
   const { bytes, type, columns, scales } = rows;
-  switch (type) {
-    case "NVFP4": {
-      const values = new Float32Array(2 * bytes.length);
-      for (let i = 0; i < bytes.length; i++) {
-        const scale = scales![Math.floor(i / HALF_BLOCK)]!;
-        values[2 * i] = TWICE_E2M1[bytes[i]! >> 4]! / 2 * scale;
-        values[2 * i + 1] = TWICE_E2M1[bytes[i]! & 15]! / 2 * scale;
+  const values = new Float32Array(type === "NVFP4" ? 2 * bytes.length : bytes.length);
+  if (type === "NVFP4") {
+    for (let block = 0, at = 0; at < bytes.length; block++) {
+      const scale = scales![block]! / 2;
+      for (const end = at + HALF_BLOCK; at < end; at++) {
+        values[2 * at] = TWICE_E2M1[bytes[at]! >> 4]! * scale;
+        values[2 * at + 1] = TWICE_E2M1[bytes[at]! & 15]! * scale;
       }
-      return values;
     }
-    case "MXFP8": {
-      const table = numberTable("float8_e4m3fn");
-      return Float32Array.from(bytes, (byte, i) => table[byte]! * scales![Math.floor(i / MXFP8_BLOCK)]!);
+  } else if (type === "MXFP8") {
+    const table = numberTable("float8_e4m3fn");
+    for (let block = 0, at = 0; at < bytes.length; block++) {
+      const scale = scales![block]!;
+      for (const end = at + MXFP8_BLOCK; at < end; at++) values[at] = table[bytes[at]!]! * scale;
     }
-    case "INT8":
-    case "INT8_CONVROT": {
-      const values = new Float32Array(bytes.length);
-      for (let i = 0; i < bytes.length; i++) {
-        values[i] = signed(bytes[i]!) * (scales?.[Math.floor(i / columns)] ?? 1);
-      }
-      if (rows.rotation !== undefined) rotateBack(values, rows.rotation);
-      return values;
+  } else {
+    for (let row = 0, at = 0; at < bytes.length; row++) {
+      const scale = scales?.[row] ?? 1;
+      for (const end = at + columns; at < end; at++) values[at] = signed(bytes[at]!) * scale;
     }
+    if (rows.rotation !== undefined) rotateBack(values, rows.rotation);
   }
+  return values;
 }
 
 /**
@@ -65,19 +66,21 @@ export function repackScaledBlocks(
   if (type === "NVFP4") {
     const data = new Uint8Array(2 * bytes.length);
     for (let i = 0; i < bytes.length; i++) {
-      data[2 * i] = 128 + TWICE_E2M1[bytes[i]! >> 4]!;
-      data[2 * i + 1] = 128 + TWICE_E2M1[bytes[i]! & 15]!;
+      data[2 * i] = TWICE_E2M1_BYTES[bytes[i]! >> 4]!;
+      data[2 * i + 1] = TWICE_E2M1_BYTES[bytes[i]! & 15]!;
     }
-    return { data, scales: Float32Array.from(scales!, (factor) => factor * scale / 2) };
+    const halved = new Float32Array(scales!.length);
+    for (let i = 0; i < halved.length; i++) halved[i] = scales![i]! * scale / 2;
+    return { data, scales: halved };
   }
+  const data = new Uint8Array(bytes.length);
+  for (let i = 0; i < bytes.length; i++) data[i] = bytes[i]! ^ 0x80;
   const blocks = columns / blockSize;
-  return {
-    data: Uint8Array.from(bytes, (byte) => byte ^ 0x80),
-    scales: Float32Array.from(
-      { length: bytes.length / blockSize },
-      (_, i) => (scales?.[Math.floor(i / blocks)] ?? 1) * scale,
-    ),
-  };
+  const factors = Float32Array.from(
+    { length: bytes.length / blockSize },
+    (_, i) => (scales?.[Math.floor(i / blocks)] ?? 1) * scale,
+  );
+  return { data, scales: factors };
 }
 
 /**
@@ -87,24 +90,23 @@ export function repackScaledBlocks(
 function rotateBack(values: Float32Array, size: number): void {
   const group = new Float64Array(size);
   for (let start = 0; start < values.length; start += size) {
-    group.set(values.subarray(start, start + size));
+    for (let i = 0; i < size; i++) group[i] = values[start + i]!;
     for (let stride = 1; stride < size; stride *= 4) {
-      for (let i = 0; i < size; i++) {
-        if (Math.floor(i / stride) % 4 !== 0) continue;
-        const [a, b, c, d] = [0, 1, 2, 3].map((n) => group[i + n * stride]!) as [
-          number,
-          number,
-          number,
-          number,
-        ];
-        const half = (a + b + c + d) / 2;
-        group[i] = half - d;
-        group[i + stride] = half - c;
-        group[i + 2 * stride] = half - b;
-        group[i + 3 * stride] = half - a;
+      for (let first = 0; first < size; first += 4 * stride) {
+        for (let i = first; i < first + stride; i++) {
+          const a = group[i]!;
+          const b = group[i + stride]!;
+          const c = group[i + 2 * stride]!;
+          const d = group[i + 3 * stride]!;
+          const half = (a + b + c + d) / 2;
+          group[i] = half - d;
+          group[i + stride] = half - c;
+          group[i + 2 * stride] = half - b;
+          group[i + 3 * stride] = half - a;
+        }
       }
     }
-    values.set(group, start);
+    for (let i = 0; i < size; i++) values[start + i] = group[i]!;
   }
 }
 

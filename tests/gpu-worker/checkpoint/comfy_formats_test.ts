@@ -8,9 +8,9 @@ import { quantizationOf } from "../../../gpu-worker/checkpoint/blocks/quantizati
 import { readRows, rowsOf } from "../../../gpu-worker/checkpoint/blocks/read_rows.ts";
 import { CheckpointError } from "../../../gpu-worker/checkpoint/checkpoint_error.ts";
 import { resolveWeights } from "../../../gpu-worker/checkpoint/held_weights.ts";
-import { readTensors } from "../../../gpu-worker/checkpoint/read_tensors.ts";
+import { readStoredTensors, readTensors } from "../../../gpu-worker/checkpoint/read_tensors.ts";
 import { splitRows } from "../../../gpu-worker/checkpoint/split_rows.ts";
-import type { Quantization, WeightEntry } from "../../../gpu-worker/checkpoint/weights.ts";
+import { openWeights, type Quantization, type WeightEntry } from "../../../gpu-worker/checkpoint/weights.ts";
 import { GraphBuilder } from "../../../gpu-worker/graph/graph_builder.ts";
 import { linear } from "../../../gpu-worker/graph/layers/dense/linear.ts";
 import { WeightStore } from "../../../gpu-worker/session/weight_store.ts";
@@ -25,6 +25,7 @@ const { crc32: SUMS }: { crc32: Record<string, number> } = JSON.parse(
 );
 const [ROWS, COLUMNS] = [160, 96];
 const NAMES = [...Object.keys(SUMS), "int8_convrot"];
+const CODES: Record<string, string> = { float32: "F32", float8_e4m3fn: "F8_E4M3", uint8: "U8" };
 const entryOf = (name: string) => ENTRIES.get(`${name}.weight`)!;
 
 function read(entry: WeightEntry, from = 0, to = rowsOf(entry).rows): Float32Array<ArrayBuffer> {
@@ -215,6 +216,36 @@ describe("a file with weights in fewer bits", () => {
       assert.equal(read(found.get("x.weight")!).length, 32 * 64);
     });
   }
+
+  it("is read with scales and description in another shard", async () => {
+    const folder = join(path, "..");
+    const parts = { "nvfp4.weight": "a", "nvfp4.weight_scale": "b", "nvfp4.weight_scale_2": "b" };
+    const rest = { "fp8_rows.weight": "a", "fp8_rows.weight_scale": "b" };
+    const stored = readStoredTensors(goldenPath("comfy/types.safetensors"));
+    const shards: Record<string, [string, FileTensor][]> = { a: [], b: [] };
+    for (const [name, shard] of Object.entries({ ...parts, ...rest })) {
+      const { shape, offset, byteLength, path, dtype } = stored.get(name)!;
+      const data = Deno.readFileSync(path).subarray(offset, offset + byteLength);
+      shards[shard]!.push([name, { dtype: CODES[dtype]!, shape, data }]);
+    }
+    shards["b"]!.push(["nvfp4.comfy_quant", config("nvfp4")]);
+    for (const [shard, tensors] of Object.entries(shards)) {
+      writeSafetensors(join(folder, `${shard}.safetensors`), new Map(tensors));
+    }
+    const weight_map = Object.fromEntries(
+      Object.entries(shards).flatMap(([shard, tensors]) =>
+        tensors.map(([name]) => [name, `${shard}.safetensors`])
+      ),
+    );
+    Deno.writeTextFileSync(join(folder, "model.safetensors.index.json"), JSON.stringify({ weight_map }));
+    const found = openWeights(folder, "model");
+    assert.deepEqual([...found.keys()].sort(), ["fp8_rows.weight", "nvfp4.weight"]);
+    for (const [name, entry] of found) {
+      const expected = read(ENTRIES.get(name)!);
+      assert.deepEqual(read(entry), expected);
+      assert.deepEqual(await inGraph(entry), expected.map((value) => value + 0));
+    }
+  });
 
   const REFUSED: Record<string, [Record<string, FileTensor>, RegExp]> = {
     "scales of columns": [

@@ -7,46 +7,11 @@ import { recogniseFile } from "../../../../gpu-worker/checkpoint/single_file/rec
 import type { WeightEntry } from "../../../../gpu-worker/checkpoint/weights.ts";
 import { ARCHITECTURES } from "../../../../gpu-worker/model/architectures.ts";
 import { readModel } from "../../../../gpu-worker/model/read_model.ts";
-import { goldenPath } from "../../../goldens/golden.ts";
-import { type FileTensor, fileTensorOf, Twin } from "./twin.ts";
-import { assertSame, firstCall, runModel } from "./twin_pictures.ts";
-
-/** Name of a twin of the denoiser -> its folder, and ComfyUI's name of the encoder. */
-const TWINS: Record<string, [golden: string, encoder: string]> = {
-  "z-image": ["z_image/tiny-base", "qwen3_4b"],
-  "flux2": ["flux2/tiny-base", "qwen3_8b"],
-  "qwen-image": ["qwen_image/tiny-image", "qwen25_7b"],
-  "qwen-image-2.1": ["qwen_image21/tiny-21", "qwen3vl_8b"],
-  "hunyuan-video": ["hunyuan_video/tiny-distilled", "llama"],
-  "wan": ["wan/tiny-unipc", "umt5xxl"],
-  "chroma": ["chroma/tiny-hd", "t5xxl"],
-};
-
-/** A file with denoiser, autoencoder and encoder. */
-function wholeFile(name: string): Twin {
-  const [golden, encoder] = TWINS[name]!;
-  return new Twin(name, (tensors) => {
-    const denoiser = [...tensors];
-    tensors.clear();
-    for (const [key, tensor] of denoiser) {
-      tensors.set(`model.diffusion_model.${key.replace(/^model\.diffusion_model\./, "")}`, tensor);
-    }
-    const source = new FolderSource(goldenPath(golden));
-    const add = (component: string, prefix: string) => {
-      for (const [key, entry] of source.weights(component)) tensors.set(prefix + key, fileTensorOf(entry));
-    };
-    add("vae", "vae.");
-    add("text_encoder", `text_encoders.${encoder}.transformer.`);
-    const mark: FileTensor = { dtype: "F32", shape: [], data: new Uint8Array(4) };
-    tensors.set(`text_encoders.${encoder}.logit_scale`, mark);
-    if (encoder === "umt5xxl") {
-      tensors.set("text_encoders.spiece_model", { dtype: "U8", shape: [4], data: new Uint8Array(4) });
-    }
-  });
-}
+import { Twin } from "./twin.ts";
+import { WHOLE_FILES, wholeFile } from "./whole_file.ts";
 
 describe("a file with all networks, as ComfyUI saves it", () => {
-  for (const name of Object.keys(TWINS)) {
+  for (const name of Object.keys(WHOLE_FILES)) {
     it(`holds the networks of ${name}`, () => {
       using twin = wholeFile(name);
       const { networks } = recogniseFile(twin.path, ARCHITECTURES);
@@ -59,14 +24,6 @@ describe("a file with all networks, as ComfyUI saves it", () => {
       }
     });
   }
-
-  it("draws as the folder does", async () => {
-    const [golden] = TWINS["z-image"]!;
-    const [, call] = firstCall(golden);
-    using twin = wholeFile("z-image");
-    const result = await runModel(twin.path, { call, parts: { components: twin.folder } });
-    assertSame(result, await runModel(twin.folder, { call }));
-  });
 });
 
 describe("a file with FLUX's blocks, as ComfyUI saves it", () => {

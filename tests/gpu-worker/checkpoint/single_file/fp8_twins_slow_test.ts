@@ -1,7 +1,8 @@
 // Single files whose tensors are all fp8, in the original names of each family: some are reordered as they
 // are read. Each draws as a file that holds the same numbers in float32.
 import { describe, it } from "@std/testing/bdd";
-import { asFp8, toFp8 } from "./to_fp8.ts";
+import { goldenPath } from "../../../goldens/golden.ts";
+import { asFp8, asFp8Rows, toFp8, toFp8Rows } from "./to_fp8.ts";
 import { Twin } from "./twin.ts";
 import { assertSame, firstCall, runModel } from "./twin_pictures.ts";
 
@@ -35,4 +36,34 @@ describe("a single file in fp8 draws as one in float32 with its numbers, in the 
       assertSame(held, await runModel(wide.path, { call, parts, weights: "int8" }));
     });
   }
+});
+
+describe("a single file in fp8 with a scale a row draws as one in float32, in the names of", () => {
+  for (const name of ["sdxl", "flux-dev", "flux2", "qwen-image-2.1", "z-image", "sd3-medium", "wan"]) {
+    it(name, async () => {
+      const [, call] = firstCall(GOLDENS[name]!);
+      using fp8 = new Twin(name, toFp8Rows);
+      using wide = new Twin(name, asFp8Rows);
+      const parts = { components: fp8.folder };
+      for (const weights of ["as-stored", "int8"] as const) {
+        const result = await runModel(fp8.path, { call, parts, weights });
+        assertSame(result, await runModel(wide.path, { call, parts, weights }));
+      }
+    });
+  }
+
+  it("flux-dev, with a LoRA", async () => {
+    const [, call] = firstCall(GOLDENS["flux-dev"]!);
+    using fp8 = new Twin("flux-dev", toFp8Rows);
+    using wide = new Twin("flux-dev", asFp8Rows);
+    const options = {
+      call,
+      loras: [{ path: goldenPath("lora/flux/style.safetensors"), weight: 0.5 }],
+      parts: { components: fp8.folder },
+    };
+    for (const weights of ["as-stored", "int8"] as const) {
+      const result = await runModel(fp8.path, { ...options, weights });
+      assertSame(result, await runModel(wide.path, { ...options, weights }));
+    }
+  });
 });

@@ -57,3 +57,51 @@ function nearest(value: number): number {
   const isLow = value - ORDERED[low]!.value <= ORDERED[high]!.value - value;
   return ORDERED[isLow ? low : high]!.bits;
 }
+
+/** Turns every matrix of weights into E4M3 numbers with a scale for each row, as torchao does. */
+export function toFp8Rows(tensors: Map<string, FileTensor>): void {
+  changeRows(tensors, (name, { shape, data, scales }) => {
+    tensors.set(name, { dtype: "F8_E4M3", shape, data });
+    const bytes = new Uint8Array(scales.buffer);
+    tensors.set(name.replace(/weight$/, "weight_scale"), {
+      dtype: "F32",
+      shape: [shape[0]!, 1],
+      data: bytes,
+    });
+  });
+}
+
+/** Turns every matrix of weights into float32 that holds the numbers that `toFp8Rows` gives. */
+export function asFp8Rows(tensors: Map<string, FileTensor>): void {
+  changeRows(tensors, (name, { shape, data, scales }) => {
+    const columns = shape[1]!;
+    const values = Float32Array.from(data, (bits, i) => VALUES[bits]! * scales[Math.floor(i / columns)]!);
+    tensors.set(name, { dtype: "F32", shape, data: new Uint8Array(values.buffer) });
+  });
+}
+
+interface Fp8Rows {
+  shape: readonly number[];
+  data: Uint8Array;
+  scales: Float32Array<ArrayBuffer>;
+}
+
+const LARGEST = 448;
+
+function changeRows(
+  tensors: Map<string, FileTensor>,
+  rewrite: (name: string, rows: Fp8Rows) => void,
+): void {
+  for (const [name, { dtype, shape, data: stored }] of [...tensors]) {
+    const [rows = 0, columns = 0] = shape;
+    if (shape.length !== 2 || !name.endsWith(".weight")) continue;
+    const floats = toFloats(dtype, stored.slice().buffer);
+    if (floats === undefined) continue;
+    const scales = Float32Array.from({ length: rows }, (_, row) => {
+      const largest = Math.max(...floats.subarray(row * columns, (row + 1) * columns).map(Math.abs));
+      return largest / LARGEST || 1;
+    });
+    const data = Uint8Array.from(floats, (value, i) => nearest(value / scales[Math.floor(i / columns)]!));
+    rewrite(name, { shape, data, scales });
+  }
+}

@@ -9,6 +9,7 @@ import { openWeights } from "../../../../gpu-worker/checkpoint/weights.ts";
 import { goldenPath, maxError } from "../../../goldens/golden.ts";
 import { readSafetensorsHeader } from "../../../../gpu-worker/checkpoint/safetensors.ts";
 import { Twin } from "./twin.ts";
+import { WHOLE_FILES, wholeFile } from "./whole_file.ts";
 import { assertSame, assertTwin, firstCall, runModel, type TwinCase } from "./twin_pictures.ts";
 
 const TWINS: Record<string, TwinCase> = {
@@ -69,3 +70,13 @@ class IdentityProjection implements Disposable {
     Deno.removeSync(this.folder, { recursive: true });
   }
 }
+
+describe("a file with all networks, as ComfyUI saves it", () => {
+  it("draws as the folder does", async () => {
+    const [golden] = WHOLE_FILES["z-image"]!;
+    const [, call] = firstCall(golden);
+    using twin = wholeFile("z-image");
+    const result = await runModel(twin.path, { call, parts: { components: twin.folder } });
+    assertSame(result, await runModel(twin.folder, { call }));
+  });
+});
