@@ -1,7 +1,8 @@
 // The runs of an image request: all or none.
 import { ApiError } from "../../protocol/wire/api_error.ts";
 import type { JobOpening } from "../jobs/jobs.ts";
-import type { RunSource, WantedRun } from "../runs/run_source.ts";
+import type { RunSource } from "../runs/run_source.ts";
+import type { WantedRun } from "../runs/wanted_run.ts";
 import type { RunView } from "../runs/run_view.ts";
 import type { RequestCaching } from "./request_caching.ts";
 

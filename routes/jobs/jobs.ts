@@ -6,7 +6,8 @@ import { type BriefEvent, type CompletedEvent, isFinal, toBrief } from "../../pr
 import { StoreAwayError } from "../../protocol/store/store_away_error.ts";
 import { StoreFullError } from "../../protocol/store/store_full_error.ts";
 import { runFailure } from "../runs/run_failure.ts";
-import type { OpenOptions, RunSource, WantedRun } from "../runs/run_source.ts";
+import type { RunSource } from "../runs/run_source.ts";
+import type { OpenOptions, WantedRun } from "../runs/wanted_run.ts";
 import type { RunView } from "../runs/run_view.ts";
 import type { PageOptions, StateStore } from "../state/state_store.ts";
 import { JOB_MS, type JobEnd, type JobRecord, type JobStatus } from "./job_record.ts";

@@ -1,5 +1,6 @@
 // A run source that counts where its results came from and how long they took.
-import { type OpenOptions, RunSource, type RunSourceOptions, type WantedRun } from "../runs/run_source.ts";
+import { RunSource, type RunSourceOptions } from "../runs/run_source.ts";
+import type { OpenOptions, WantedRun } from "../runs/wanted_run.ts";
 import type { RunView } from "../runs/run_view.ts";
 import type { EdgeMetrics } from "./edge_metrics.ts";
 

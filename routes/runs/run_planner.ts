@@ -16,7 +16,7 @@ import {
 } from "../../protocol/wire/run_request.ts";
 import { resultKey } from "./result_key.ts";
 import type { ModelCatalog } from "./model_catalog.ts";
-import type { WantedRun } from "./run_source.ts";
+import type { WantedRun } from "./wanted_run.ts";
 import type { WorkerPool } from "./worker_pool.ts";
 import { withoutUndefined } from "../../protocol/wire/without_undefined.ts";
 

@@ -4,46 +4,15 @@ import type { ResultStore } from "../../protocol/store/results/result_store.ts";
 import type { CompletedEvent, RunEvent } from "../../protocol/wire/run_event.ts";
 import { MemoryRunLog } from "../../protocol/store/run_log/memory_run_log.ts";
 import { RENEW_MS, type RunBrief, type RunLog } from "../../protocol/store/run_log/run_log.ts";
-import type { OpenRunRequest } from "../../protocol/wire/run_request.ts";
 import { StoreAwayError } from "../../protocol/store/store_away_error.ts";
 import { type Clock, systemClock } from "../../protocol/process/clock.ts";
 import type { Log } from "../../protocol/process/structured_log.ts";
 import { Attendance } from "./attendance.ts";
 import { LocalRun } from "./local_run.ts";
-import { joinFiles } from "./order_images.ts";
+import { type OpenOptions, orderOf, type WantedRun } from "./wanted_run.ts";
 import { RunDispatcher, type RunDispatcherOptions, type RunOrder } from "./run_dispatcher.ts";
 import { eventsOf, type RunView, storedRun } from "./run_view.ts";
 import type { WorkerPool } from "./worker_pool.ts";
-
-/** A result that a client wants. */
-export interface WantedRun {
-  /** Name under which equal requests share a run. Undefined if nobody else can want this result. */
-  name: string | undefined;
-  /** Key of the result in the store. Undefined if the result is not stored. */
-  key: string | undefined;
-  run: OpenRunRequest;
-  /** Names the files of the run: SHA-256, hex. @default it has none */
-  imageName?: string | undefined;
-  /** Digest of the weights. A result of other weights, as after a deployment, is not stored. */
-  modelDigest: string;
-}
-
-export interface OpenOptions {
-  /** Largest age of a stored result in milliseconds. With 0 no stored result will do. @default any age */
-  maxAgeMs?: number;
-  /**
-   * Milliseconds to wait for a store that is away, for a client that may continue at any edge: that edge must
-   * find the run. An edge that knows of others does not begin the run without the store.
-   * @default nobody else needs to find it
-   */
-  waitMs?: number | undefined;
-  /** Opaque name of the run's owner. Workers share their queues among owners. @default no owner */
-  owner?: string | undefined;
-  /** A viewer that stays when the caller has left, so that the run goes on. @default none */
-  detached?: { viewer: string; viewerMs: number };
-  /** Milliseconds for which the events can be read after the end. @default 60000 */
-  keepMs?: number;
-}
 
 export interface RunSourceOptions
   extends Pick<RunDispatcherOptions, "reconnectDelaysMs" | "maxAttempts" | "stopping"> {
@@ -78,8 +47,6 @@ const VIEWER_MS = 30_000;
 const KEEP_MS = 60_000;
 /** Interval in milliseconds at which an edge without runs looks for runs without a maker. */
 const IDLE_SWEEP_MS = 5000;
-/** Requests that carry larger images, in base64, are not kept for others to make anew. */
-const MAX_IMAGE_CHARACTERS = 6_000_000;
 
 export class RunSource implements Disposable {
   readonly #options: RunSourceOptions;
@@ -256,18 +223,9 @@ export class RunSource implements Disposable {
     log: RunLog,
     { shared, wanted, options }: { shared: Shared; wanted: WantedRun; options: OpenOptions },
   ): Shared["opening"] {
-    const { name, key = null, modelDigest } = wanted;
-    const { maxAgeMs, detached, keepMs = KEEP_MS, waitMs, owner } = options;
-    const run = {
-      ...wanted.run,
-      ...owner !== undefined && { owner },
-      ...detached && { background: true },
-    };
-    const order = { run, key, modelDigest };
-    const { image: base64, mask, references, control_image, last_frame, ...rest } = run;
-    const files = joinFiles({ image: base64, mask, references, control_image, last_frame });
-    const image = files && wanted.imageName ? { name: wanted.imageName, base64: files } : undefined;
-    const isKept = !files || image !== undefined && files.length <= MAX_IMAGE_CHARACTERS;
+    const { name, run } = wanted;
+    const { maxAgeMs, detached, keepMs = KEEP_MS, waitMs } = options;
+    const { order, kept } = orderOf(wanted, options);
     const { id, started, state } = await log.open({
       name,
       id: crypto.randomUUID(),
@@ -276,8 +234,7 @@ export class RunSource implements Disposable {
       previews: run.previews ?? 0,
       finishedToo: maxAgeMs !== 0,
       keepMs,
-      request: isKept ? JSON.stringify({ ...order, run: rest }) : "",
-      ...isKept && { image },
+      ...kept,
       waitMs,
     });
     if (detached !== undefined) await log.attach(id, detached);
