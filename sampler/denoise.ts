@@ -2,7 +2,7 @@
 // move the latents. All state of a run lives in one call, so an aborted run leaves nothing behind.
 
 import { assertNumber } from "./numerics/assert_number.ts";
-import { bothSettled } from "./both_settled.ts";
+import { allSettled } from "./all_settled.ts";
 import type { Denoiser, FullResult } from "./denoiser.ts";
 import type { PassWindow } from "./plans/phases.ts";
 import { LatentSteps, type StepEvent } from "./latent_steps.ts";
@@ -79,10 +79,10 @@ export async function denoise(denoiser: Denoiser, options: DenoiseOptions): Prom
   const calls = fixed?.values() ?? walk(options, { window: errorWindow!, lastError: () => lastError });
   const { pass: opening } = calls.next().value as DenoiserCall & { kind: "full" };
   // The denoiser prepares the forecasts while the first pass runs, not between two passes.
-  const [first] = await bothSettled(
+  const [first] = await allSettled([
     runFull(opening),
     fixed && denoiser.prepare(fixed.filter((call) => call.kind === "forecast"), signal),
-  );
+  ]);
   await takeFull(0, first);
   for (const call of calls) {
     signal?.throwIfAborted();

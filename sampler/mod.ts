@@ -1,7 +1,7 @@
 // The method as pure mathematics: step plans, forecasters, solvers, noise and the loop. The folder does no
 // input or output, uses no Deno API and imports nothing from outside, so it also runs in a browser.
 
-export { bothSettled } from "./both_settled.ts";
+export { allSettled } from "./all_settled.ts";
 export { calculateShift, type ShiftLine } from "./solvers/schedule/calculate_shift.ts";
 export type {
   BranchProducts,

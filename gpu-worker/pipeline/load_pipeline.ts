@@ -1,5 +1,5 @@
 // Loads a checkpoint of any family.
-import { bothSettled } from "../../sampler/mod.ts";
+import { allSettled } from "../../sampler/mod.ts";
 import type { ControlSessions } from "../denoiser/control_residuals.ts";
 import type { DenoiserSessions } from "../denoiser/denoiser_shape.ts";
 import { componentOf } from "../graph/component_of.ts";
@@ -28,18 +28,18 @@ export async function loadPipeline(
   const graphs = reading.buildGraphs({ provider: runtime.provider });
   using stack = new DisposableStack();
   const sessions = stack.use(new SessionLoader(runtime, options));
-  const encoding = loadEncoders(sessions, { graphs, reading });
-  // ONNX Runtime loads a graph on one thread, so on the CPU two graphs load in less time at once.
-  if (runtime.provider !== "cpu") await encoding;
   const { trunk, head, modulation, trunk2, head2, modulation2, vae, vaeEncoder } = graphs;
   const featureType = reading.denoiserType ?? dtype;
   const sumType = runtime.traits.hasAddresses ? undefined : featureType;
   const nets = (reading.controlNets ?? []).map(({ name }) => ({ name, ...controlGraphsOf(graphs, name) }));
-  // Even if one fails, the sessions that the other loads must have their owner.
-  const [{ encoders, vision }, first] = await bothSettled(
-    encoding,
-    loadNetwork(sessions, { trunk, head, modulation, nets, sumType }),
-  );
+  const encoding = loadEncoders(sessions, { graphs, reading });
+  // ONNX Runtime loads a graph on one thread, so on the CPU several graphs load in less time at once.
+  const isTogether = runtime.provider === "cpu";
+  if (!isTogether) await encoding;
+  const loading = loadNetwork(sessions, { trunk, head, modulation, nets, sumType });
+  if (!isTogether) await loading;
+  // Even if one fails, the sessions that the others load must have their owner.
+  const [{ encoders, vision }, first, decoder] = await allSettled([encoding, loading, sessions.load(vae)]);
   const { controls } = first;
   const networks = [first.network];
   // A group of its own: under offloading, one network is freed before the other is loaded.
@@ -47,7 +47,6 @@ export async function loadPipeline(
     const second = { trunk: trunk2, head: head2, modulation: modulation2, nets: [], sumType };
     networks.push((await loadNetwork(sessions, second)).network);
   }
-  const session = await sessions.load(vae);
   return new LoadedPipeline({
     model,
     encoders,
@@ -58,7 +57,7 @@ export async function loadPipeline(
       runtime,
       reading,
       graphs,
-      session,
+      session: decoder,
       ...vaeTiling !== undefined && { vaeTiling },
     }),
     encoder: vaeEncoder &&
@@ -82,12 +81,15 @@ async function loadEncoders(
 ): Promise<Pick<LoadedParts, "encoders" | "vision">> {
   const encoders: Record<string, LoadedEncoder> = {};
   for (const [name, folder] of Object.entries(tokenizers)) {
-    encoders[name] = { session: await sessions.load(graphs[name]!), tokenizer: openTokenizer(folder) };
+    const session = await sessions.load(graphs[name]!, { isRare: true });
+    encoders[name] = { session, tokenizer: openTokenizer(folder) };
   }
   const { visionEncoder } = graphs;
   const needsImages = (rules.references?.min ?? 0) > 0;
   const vision = visionEncoder &&
-    (needsImages ? await sessions.load(visionEncoder) : sessions.later(visionEncoder));
+    (needsImages
+      ? await sessions.load(visionEncoder, { isRare: true })
+      : sessions.later(visionEncoder, { isRare: true }));
   return { encoders, vision };
 }
 

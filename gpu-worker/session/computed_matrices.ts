@@ -36,23 +36,25 @@ export interface ComputedMatrix {
   byteLength: number;
 }
 
-/** Returns the matrices of products that depend on stored weights, but not on a run's inputs. */
+/** Returns the matrices of products that depend on stored weights, but not on what a run may give. */
 export function computedMatrices(
-  { node: nodes, initializer, output }: GraphProto,
+  { node: nodes, initializer, input, output }: GraphProto,
   heldShapes: OnnxModel["heldShapes"],
 ): ComputedMatrix[] {
   if (nodes.some(({ opType }) => WHOLE_PRODUCTS.includes(opType))) return [];
-  const tensors = new Map(initializer.map((tensor) => [tensor.name, tensor]));
+  const inputs = new Set(input.map(({ name }) => name));
+  const fixed = initializer.filter(({ name }) => !inputs.has(name));
+  const tensors = new Map(fixed.map((tensor) => [tensor.name, tensor]));
   const makers = new Map<string, NodeProto>();
   const used = new Set<string>();
   const refused = new Set(output.map(({ name }) => name));
   for (const node of nodes) {
-    const { opType, input, output } = node;
+    const { input, output } = node;
     if (input.every((name) => tensors.has(name) || makers.has(name)) && input.length > 0) {
       for (const name of output) makers.set(name, node);
       continue;
     }
-    for (const name of input) (PRODUCTS.includes(opType) ? used : refused).add(name);
+    for (const name of input) (isProduct(node) ? used : refused).add(name);
   }
   return [...used].filter((name) => makers.has(name) && !refused.has(name)).flatMap((name) => {
     const needed = new Set<NodeProto | TensorProto>();
@@ -63,7 +65,7 @@ export function computedMatrices(
       if ("opType" in source) source.input.forEach(collect);
     };
     collect(name);
-    const stored = initializer.filter((tensor) => needed.has(tensor));
+    const stored = fixed.filter((tensor) => needed.has(tensor));
     const sizes = stored.filter(isExternal).map(({ name, dims }) =>
       elementCount(heldShapes.get(name) ?? dims.map(Number))
     );
@@ -125,6 +127,12 @@ export function replaceMatrices(
   }
 }
 
-function isExternal({ dataLocation }: TensorProto): boolean {
+/** Whether a node multiplies matrices. */
+export function isProduct({ opType }: Pick<NodeProto, "opType">): boolean {
+  return PRODUCTS.includes(opType);
+}
+
+/** Whether a tensor's values lie in a file of their own. */
+export function isExternal({ dataLocation }: TensorProto): boolean {
   return dataLocation === DataLocation.EXTERNAL;
 }

@@ -3,6 +3,7 @@ import type { OnnxModel } from "../graph/graph_builder.ts";
 import type { Runtime, Session } from "../runtime/mod.ts";
 import { trimHeap } from "../runtime/trim_heap.ts";
 import type { GraphCache } from "./graph_cache.ts";
+import { CAST_BYTES, castEachRun } from "./cast_each_run.ts";
 import { COMPUTED_BYTES, loadComputed } from "./load_computed.ts";
 import type { WeightStore } from "./weight_store.ts";
 
@@ -11,6 +12,15 @@ const LARGE_BYTES = 512 * 2 ** 20;
 
 /** A graph to run, whether or not it is loaded now. `prepare` exists only if the graph stays loaded. */
 export type GraphSession = Pick<Session, "run" | "inputNames"> & Partial<Pick<Session, "prepare">>;
+
+/** How a graph is used. */
+export interface GraphUse {
+  /**
+   * Whether it runs once a prompt. On the CPU, such a graph keeps large matrices in their files' type, and
+   * casts them when it runs. @default false
+   */
+  isRare?: boolean;
+}
 
 export interface SessionLoaderOptions {
   /**
@@ -42,30 +52,35 @@ export class SessionLoader implements Disposable {
   }
 
   /** Loads a graph as a group of its own. @throws {OrtError} naming the graph. */
-  async load(model: OnnxModel): Promise<GraphSession> {
-    return (await this.loadTogether({ model })).model;
+  async load(model: OnnxModel, use?: GraphUse): Promise<GraphSession> {
+    return (await this.loadTogether({ model }, use)).model;
   }
 
   /**
    * Loads a group: graphs that alternate, and therefore stay in memory together.
    * @throws {OrtError} naming the graph.
    */
-  async loadTogether<K extends string>(models: Record<K, OnnxModel>): Promise<Record<K, GraphSession>> {
+  async loadTogether<K extends string>(
+    models: Record<K, OnnxModel>,
+    use: GraphUse = {},
+  ): Promise<Record<K, GraphSession>> {
     const sessions: Partial<Record<K, GraphSession>> = {};
     for (const name in models) {
       const model = models[name];
-      sessions[name] = this.#offload ? this.#offloaded(model, models) : await this.#load(model);
+      sessions[name] = this.#offload
+        ? this.#offloaded(model, { group: models, use })
+        : await this.#load(model, use);
     }
     return sessions as Record<K, GraphSession>;
   }
 
   /** Returns a graph that is loaded when it first runs, as few runs need it. */
-  later(model: OnnxModel): GraphSession {
-    if (this.#offload) return this.#offloaded(model, { model });
+  later(model: OnnxModel, use: GraphUse = {}): GraphSession {
+    if (this.#offload) return this.#offloaded(model, { group: { model }, use });
     let loading: Promise<Session> | undefined;
     const load = async () => {
       try {
-        return await (loading ??= this.#load(model));
+        return await (loading ??= this.#load(model, use));
       } catch (cause) {
         loading = undefined;
         throw cause;
@@ -82,7 +97,7 @@ export class SessionLoader implements Disposable {
     this.#loaded.clear();
   }
 
-  #offloaded(model: OnnxModel, group: object): GraphSession {
+  #offloaded(model: OnnxModel, { group, use }: { group: object; use: GraphUse }): GraphSession {
     return {
       inputNames: [...model.inputNames],
       run: async (feeds, options) => {
@@ -91,15 +106,16 @@ export class SessionLoader implements Disposable {
           trimHeap();
         }
         this.#group = group;
-        const session = this.#loaded.get(model) ?? await this.#load(model);
+        const session = this.#loaded.get(model) ?? await this.#load(model, use);
         return await session.run(feeds, options);
       },
     };
   }
 
-  async #load(model: OnnxModel): Promise<Session> {
+  async #load(model: OnnxModel, { isRare = false }: GraphUse): Promise<Session> {
     const placed = await this.#weights?.place(model) ?? model;
-    const session = await this.#open(placed);
+    const isCast = isRare && this.#runtime.provider === "cpu" && model.weightBytes > CAST_BYTES;
+    const session = await this.#open(isCast ? castEachRun(placed) : placed);
     this.#loaded.set(model, session);
     // glibc keeps the weights that were freed once they were packed: of SDXL's UNet, a gigabyte.
     if (model.weightBytes > LARGE_BYTES) trimHeap();

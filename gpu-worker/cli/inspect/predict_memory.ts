@@ -130,6 +130,7 @@ function partsOf(query: MemoryQuery): Part[] {
   const steered = components.find(({ name }) => isDenoiser(name))?.name;
   return components.map(({ name, weights, tables }) => {
     const isControlNet = name.startsWith(CONTROL_NET_PREFIX);
+    const isEncoder = name.startsWith("text_encoder");
     return {
       turn: isControlNet ? steered : name,
       ...weightMemory(weights, {
@@ -138,10 +139,11 @@ function partsOf(query: MemoryQuery): Part[] {
         tables,
         encodes: references !== undefined,
         sees: (references?.towerElements ?? 0) > 0,
+        isRare: isEncoder,
       }),
       activationBytes: name === "vae"
         ? activations.vae
-        : name.startsWith("text_encoder")
+        : isEncoder
         ? activations.textEncoder(weights)
         : isControlNet
         ? CONTROL_SHARE * activations.denoiser

@@ -2,6 +2,8 @@
 import type { Quantization, WeightEntry, Weights } from "../../checkpoint/weights.ts";
 import { DTYPE_BYTES } from "../../runtime/dtype.ts";
 import type { DType, ProviderName } from "../../runtime/mod.ts";
+import { elementCount } from "../../runtime/tensor.ts";
+import { CAST_BYTES } from "../../session/cast_each_run.ts";
 import { COMPUTED_BYTES } from "../../session/load_computed.ts";
 
 export interface WeightMemoryOptions {
@@ -14,6 +16,8 @@ export interface WeightMemoryOptions {
   encodes: boolean;
   /** Whether the text encoder's vision tower is loaded. */
   sees: boolean;
+  /** Whether the component runs once a prompt. */
+  isRare: boolean;
 }
 
 export interface WeightMemory {
@@ -46,6 +50,9 @@ const MATRICES_A_LAYOUT = 4;
 /** A weight with a LoRA is read, added to and packed: two more copies besides the one that stays. */
 const LORA_COPIES = 2;
 
+/** Matrices that are cast but not yet multiplied with, at most, in those of the largest. */
+const CASTS_AT_A_TIME = 3;
+
 /** The VAE's encoder, which is loaded with the first image. */
 const ENCODER = /^(encoder|quant_conv)\./;
 /** The text encoder's vision tower. */
@@ -55,22 +62,31 @@ const HEAD = /^lm_head\./;
 
 /**
  * Predicts the bytes of a component's weights.
- * Weights stored in the compute type are mapped, and only the packed copy stays
- * once they are packed for multiplication. Their size counts once. Weights of
- * another type are cast at load and count in the compute type: matrices of large graphs on the CPU into
- * memory of their exact size (load_computed.ts). Tables stay in their file, in its type.
+ * Weights stored in the compute type are mapped, and only the packed copy stays once they are packed for
+ * multiplication. Their size counts once. Weights of another type are cast at load and count in the compute
+ * type: matrices of large graphs on the CPU into memory of their exact size (load_computed.ts). Tables stay
+ * in their file, in its type, and so do matrices of large text encoders on the CPU (cast_each_run.ts).
  */
 export function weightMemory(weights: Weights, options: WeightMemoryOptions): WeightMemory {
   const { dtype, tables, provider } = options;
   let [bytes, loraBytes, matrixBytes] = [0, 0, 0];
   const unloaded = unloadedLayers(weights, options);
   const loaded = [...weights].filter(([name]) => !unloaded.some((layers) => layers.test(name)));
-  const isComputed = provider === "cpu" && dtype === "float32" &&
-    loaded.every(([, { quantization }]) => quantization === undefined) &&
-    loaded.reduce((sum, [, { byteLength }]) => sum + byteLength, 0) > COMPUTED_BYTES;
+  const storedBytes = loaded.reduce((sum, [, { byteLength }]) => sum + byteLength, 0);
+  const isWhole = provider === "cpu" &&
+    loaded.every(([, { quantization }]) => quantization === undefined);
+  const isComputed = isWhole && dtype === "float32" && storedBytes > COMPUTED_BYTES;
+  const isCast = isWhole && options.isRare && storedBytes > CAST_BYTES;
+  let largestCast = 0;
   for (const [name, entry] of loaded) {
+    const isTable = tables?.has(name) ?? false;
+    if (isCast && !isTable && isCastMatrix(entry, dtype)) {
+      bytes += entry.byteLength;
+      largestCast = Math.max(largestCast, elementCount(entry.shape) * DTYPE_BYTES[dtype]);
+      continue;
+    }
     const isExact = isComputed && entry.shape.length !== 4;
-    const held = heldBytes(entry, { dtype: tables?.has(name) ? entry.dtype : dtype, isExact });
+    const held = heldBytes(entry, { dtype: isTable ? entry.dtype : dtype, isExact });
     bytes += held;
     if (isExact) matrixBytes += held;
     // Beside blocks, a LoRA is a branch of its own. Elsewhere it is added in memory that is used again.
@@ -80,7 +96,12 @@ export function weightMemory(weights: Weights, options: WeightMemoryOptions): We
   // Matrices that are computed later have their memory when the layout has returned its own.
   const later = Math.max(0, matrixBytes - MATRICES_A_LAYOUT * layout);
   const reorderedBytes = isComputed ? Math.max(0, LAYOUT_COPIES * layout - later) : layout;
-  return { bytes, loraBytes, reorderedBytes };
+  return { bytes: bytes + CASTS_AT_A_TIME * largestCast, loraBytes, reorderedBytes };
+}
+
+/** Whether a run can cast a weight from its file: a matrix without a LoRA, in another type that ONNX has. */
+function isCastMatrix({ shape, dtype: stored, additions, blocks }: WeightEntry, dtype: DType): boolean {
+  return shape.length === 2 && stored !== dtype && additions === undefined && blocks === undefined;
 }
 
 /** Returns the layers that no graph of the run loads. */
@@ -98,7 +119,7 @@ function layoutBytes(weights: Weights, dtype: DType): number {
   let bytes = 0;
   for (const [name, { shape }] of weights) {
     if (shape.length === 4 && !ENCODER.test(name)) {
-      bytes += shape.reduce((product, n) => product * n, DTYPE_BYTES[dtype]);
+      bytes += elementCount(shape) * DTYPE_BYTES[dtype];
     }
   }
   return bytes;
@@ -113,7 +134,7 @@ function heldBytes(
   { shape, dtype: stored, quantization, blocks, scale, scales }: WeightEntry,
   { dtype, isExact }: { dtype: DType; isExact: boolean },
 ): number {
-  const elements = shape.reduce((product, n) => product * n, 1);
+  const elements = elementCount(shape);
   if (quantization !== undefined) return elements * bytesInBlocks(quantization);
   const bytes = elements * DTYPE_BYTES[dtype];
   const isPlain = blocks === undefined && scale === undefined && scales === undefined;

@@ -151,6 +151,17 @@ describe("predictMemory()", () => {
     assert.ok(Math.abs(predicted + 224 - 11_099) <= 0.1 * 11_099, `${predicted + 224}`);
   });
 
+  it("predictMemory() keeps a large text encoder's matrices in their type, and three of them cast", () => {
+    const matrix = half([4096, 10_240]); // 80 MiB
+    const layers = (count: number, name = "text_encoder") => ({
+      components: [{ name, weights: new Map(Array.from({ length: count }, (_, i) => [`${i}`, matrix])) }],
+    });
+    assert.equal(modelMiB(layers(10)), 10 * 80 + 3 * 160);
+    assert.ok(modelMiB({ ...layers(10), provider: "cuda" }) >= 10 * 160);
+    assert.ok(modelMiB(layers(10, "transformer")) >= 10 * 160);
+    assert.ok(modelMiB(layers(6)) >= 6 * 160, "a small encoder is cast as it is loaded");
+  });
+
   it("predictMemory() is within 10 % of the measured bytes of a FLUX of width 3072 in bfloat16", () => {
     // 2 double and 4 single blocks, the small encoders and VAE of models/emoji, one step at 256x256, which is
     // 1,024 tokens there: 5,320 MiB beside a process of 224 MiB.
