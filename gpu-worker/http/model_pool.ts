@@ -2,6 +2,7 @@
 // use and unloads it when it is idle or memory runs short.
 import { type Clock, systemClock } from "../../protocol/process/clock.ts";
 import { ApiError } from "../../protocol/wire/api_error.ts";
+import { CheckpointError } from "../checkpoint/checkpoint_error.ts";
 import type { ModelInfo, Pipeline } from "../pipeline/pipeline.ts";
 import type { ModelDescription } from "../request/model_description.ts";
 
@@ -86,7 +87,7 @@ export class ModelPool implements Disposable {
 
   /**
    * Leases the model `id` and loads it if necessary.
-   * @throws {ApiError} 404 for a model that is not served.
+   * @throws {ApiError} 404 for a model that is not served, 500 for one whose files have changed.
    */
   lease(id: string): Promise<ModelLease> {
     const source = this.#source(id);
@@ -117,7 +118,7 @@ export class ModelPool implements Disposable {
 
   async #load(source: ModelSource): Promise<Loaded> {
     this.#makeRoom();
-    const pipeline = await source.open();
+    const pipeline = await openUnchanged(source);
     const loaded: Loaded = {
       pipeline,
       users: 0,
@@ -183,6 +184,27 @@ export class ModelPool implements Disposable {
     this.#dispose(loaded);
     this.#options.onChange([...this.#loaded.keys()]);
   }
+}
+
+/**
+ * Opens a model as it was described at the worker's start: results are stored under that digest.
+ * @throws {ApiError} 500 if its files have changed or gone since.
+ */
+async function openUnchanged({ info, open }: ModelSource): Promise<Pipeline> {
+  const pipeline = await open().catch((cause) => {
+    throw cause instanceof CheckpointError ? modelChanged(info.id, cause) : cause;
+  });
+  if (pipeline.model.digest === info.digest) return pipeline;
+  pipeline[Symbol.dispose]();
+  throw modelChanged(info.id);
+}
+
+function modelChanged(id: string, cause?: CheckpointError): ApiError {
+  return new ApiError(
+    500,
+    `The files of the model '${id}' have changed or gone since its worker began. Restart the worker.`,
+    { code: "model_changed", cause },
+  );
 }
 
 function modelNotFound(id: string): ApiError {

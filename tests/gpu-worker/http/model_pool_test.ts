@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { ModelPool, type ModelPoolOptions } from "../../../gpu-worker/http/model_pool.ts";
 import { completeRequest } from "../../../gpu-worker/request/complete_request.ts";
 import { ApiError } from "../../../protocol/wire/api_error.ts";
+import { CheckpointError } from "../../../gpu-worker/checkpoint/checkpoint_error.ts";
 import { FakeClock } from "../../protocol/process/fake_clock.ts";
 import { FakePipeline } from "./fake_pipeline.ts";
 
@@ -54,6 +55,27 @@ describe("ModelPool", () => {
     assert.equal(completeRequest({ prompt: "x", seed: 1 }, pool.describe("b")).steps, 4);
     assert.equal(opened.length, 0);
     assert.throws(() => pool.describe("c"), (error) => error instanceof ApiError && error.status === 404);
+  });
+
+  it("refuses a model whose files have changed or gone, until they are back", async () => {
+    const { model: info, description } = new FakePipeline({ id: "a" });
+    let files: "same" | "changed" | "gone" = "changed";
+    const opened: FakePipeline[] = [];
+    const open = () => {
+      if (files === "gone") return Promise.reject(new CheckpointError("Cannot find model 'a'"));
+      const pipeline = new FakePipeline({ id: files === "same" ? "a" : "another" });
+      opened.push(pipeline);
+      return Promise.resolve(pipeline);
+    };
+    const pool = new ModelPool({ sources: [{ info, description, open }] });
+    const isChanged = (error: unknown) => error instanceof ApiError && error.code === "model_changed";
+    await assert.rejects(pool.lease("a"), isChanged);
+    assert.ok(opened[0]!.disposed && !pool.isLoaded("a"));
+    files = "gone";
+    await assert.rejects(pool.lease("a"), isChanged);
+    files = "same";
+    using lease = await pool.lease("a");
+    assert.equal(lease.pipeline, opened[1]);
   });
 
   it("reloads all models after a lost device, once the runs on it have ended", async () => {
