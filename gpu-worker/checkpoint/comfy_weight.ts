@@ -14,7 +14,6 @@ const FP8: Readonly<Record<string, string>> = {
   float8_e4m3fn_rowwise: "float8_e4m3fn",
   float8_e5m2: "float8_e5m2",
 };
-const OTHERS = ["nvfp4", "mxfp8", "int8_tensorwise"];
 /** Options that change no weight. */
 const HARMLESS = [
   "format",
@@ -37,7 +36,7 @@ export interface ComfyWeight {
   used: readonly string[];
 }
 
-interface Layer {
+interface LayerInit {
   tensors: ReadonlyMap<string, WeightEntry>;
   /** Name of the layer. */
   module: string;
@@ -48,105 +47,145 @@ interface Layer {
  * Returns a quantized layer's weight, or undefined if it is plain fp8.
  * @throws {CheckpointError} if the format is unknown, or its tensors are not as the format has them.
  */
-export function comfyWeight(path: string, { tensors, module, format }: Layer): ComfyWeight | undefined {
-  const name = `${module}.weight`;
-  const refuse = (reason: string) =>
-    new CheckpointError(
-      `Cannot use ${path} as '${showValue(name)}' ${reason}. Try the same model in bf16, fp8 or GGUF`,
-    );
-  const kind = format.format;
-  const weight = tensors.get(name);
-  if (weight === undefined) {
-    throw new CheckpointError(
-      `Cannot use ${path} as it describes the quantization of '${showValue(name)}', which it does not hold`,
-    );
+export function comfyWeight(path: string, init: LayerInit): ComfyWeight | undefined {
+  const layer = new Layer(path, init);
+  const { kind, options } = layer;
+  if (!Object.hasOwn(FP8, kind) && !Object.hasOwn(READERS, kind)) {
+    throw layer.refuse(`is in ComfyUI's format ${showValue(kind)}, which we do not read`);
   }
-  const { dtype, shape: [rows = 0, columns = 0] } = weight;
-  const requireType = (expected: string) => {
-    if (dtype !== expected) throw refuse(`must be ${expected} in ComfyUI's ${kind}, but is ${dtype}`);
-    if (weight.shape.length !== 2) {
-      throw refuse(`must be a matrix in ComfyUI's ${kind}, but is [${weight.shape}]`);
-    }
-  };
-  if (!Object.hasOwn(FP8, kind) && !OTHERS.includes(kind)) {
-    throw refuse(`is in ComfyUI's format ${showValue(kind)}, which we do not read`);
-  }
-  const options = optionsOf(format);
   const wrong = wrongOption(kind, options);
   if (wrong !== undefined) {
-    throw refuse(
-      `is in ComfyUI's format ${showValue(kind)} with '${showValue(wrong)}' ${
-        showValue(JSON.stringify(options[wrong]))
-      }, which we do not read`,
+    const option = `'${showValue(wrong)}' ${showValue(JSON.stringify(options[wrong]))}`;
+    throw layer.refuse(`is in ComfyUI's format ${showValue(kind)} with ${option}, which we do not read`);
+  }
+  if (!Object.hasOwn(FP8, kind)) return READERS[kind]!(layer);
+  layer.requireType(FP8[kind]!);
+  return undefined;
+}
+
+/** A layer's weight and the tensors beside it. */
+class Layer {
+  readonly kind: string;
+  readonly options: Record<string, unknown>;
+  readonly weight: WeightEntry;
+  readonly #path: string;
+  readonly #init: LayerInit;
+
+  constructor(path: string, init: LayerInit) {
+    const { tensors, module, format } = init;
+    const weight = tensors.get(`${module}.weight`);
+    if (weight === undefined) {
+      const name = showValue(`${module}.weight`);
+      throw new CheckpointError(
+        `Cannot use ${path} as it describes the quantization of '${name}', which it does not hold`,
+      );
+    }
+    this.#path = path;
+    this.#init = init;
+    this.kind = format.format;
+    this.options = optionsOf(format);
+    this.weight = weight;
+  }
+
+  refuse(reason: string): CheckpointError {
+    const name = showValue(`${this.#init.module}.weight`);
+    return new CheckpointError(
+      `Cannot use ${this.#path} as '${name}' ${reason}. Try the same model in bf16, fp8 or GGUF`,
     );
   }
-  if (Object.hasOwn(FP8, kind)) {
-    if (dtype !== FP8[kind]) throw refuse(`must be ${FP8[kind]} in ComfyUI's ${kind}, but is ${dtype}`);
-    return undefined;
+
+  requireType(expected: string): void {
+    const { dtype } = this.weight;
+    if (dtype !== expected) {
+      throw this.refuse(`must be ${expected} in ComfyUI's ${this.kind}, but is ${dtype}`);
+    }
   }
-  /** Returns the tensor `module`.`part`. */
-  const beside = (part: string): WeightEntry => {
-    const tensor = tensors.get(`${module}.${part}`);
-    if (tensor === undefined) throw refuse(`is in ComfyUI's ${kind}, but has no '${part}'`);
+
+  /** Returns the rows and columns of the weight. */
+  requireMatrix(expected: string): [number, number] {
+    this.requireType(expected);
+    const { shape } = this.weight;
+    if (shape.length !== 2) {
+      throw this.refuse(`must be a matrix in ComfyUI's ${this.kind}, but is [${shape}]`);
+    }
+    return [shape[0]!, shape[1]!];
+  }
+
+  /** Returns the name of the layer's tensor `part`. */
+  nameOf(part: string): string {
+    return `${this.#init.module}.${part}`;
+  }
+
+  /** Returns the layer's tensor `part`. */
+  beside(part: string): WeightEntry {
+    const tensor = this.#init.tensors.get(this.nameOf(part));
+    if (tensor === undefined) throw this.refuse(`is in ComfyUI's ${this.kind}, but has no '${part}'`);
     return tensor;
-  };
-  const blockScales = (blocks: "NVFP4" | "MXFP8", elements: number): WeightEntry => {
-    const tensor = beside("weight_scale");
-    const expected = tiledShape(rows, elements / BLOCK_TYPES[blocks].elements);
+  }
+
+  /** Returns the layer's scales for blocks of a matrix, in ComfyUI's order of tiles. */
+  blockScales(blocks: "NVFP4" | "MXFP8", [rows, columns]: [number, number]): WeightEntry {
+    const tensor = this.beside("weight_scale");
+    const expected = tiledShape(rows, columns / BLOCK_TYPES[blocks].elements);
     const types = blocks === "NVFP4" ? ["float8_e4m3fn", "uint8"] : ["uint8"];
     if (!types.includes(tensor.dtype) || `${tensor.shape}` !== `${expected}`) {
-      throw refuse(
-        `must have block scales of ${
-          types[0]
-        } [${expected}] in ComfyUI's ${kind}, but has ${tensor.dtype} [${tensor.shape}]`,
+      throw this.refuse(
+        `must have block scales of ${types[0]} [${expected}] in ComfyUI's ${this.kind}, ` +
+          `but has ${tensor.dtype} [${tensor.shape}]`,
       );
     }
     return tensor;
-  };
-  const decoded = { ...weight, dtype: "float32" } as const;
-  switch (kind) {
-    case "nvfp4": {
-      requireType("uint8");
-      const tensor = blockScales("NVFP4", 2 * columns);
-      const { scale, scales } = readScales(`${module}.weight_scale_2`, {
-        tensor: beside("weight_scale_2"),
-        weight,
-      });
-      if (scales !== undefined) throw refuse("must have one number as 'weight_scale_2' in ComfyUI's nvfp4");
-      return {
-        entry: {
-          ...decoded,
-          shape: [rows, 2 * columns],
-          blocks: "NVFP4",
-          scales: { tensor, firstRow: 0, factor: scale! },
-        },
-        used: [`${module}.weight_scale`, `${module}.weight_scale_2`],
-      };
-    }
-    case "mxfp8":
-      requireType("float8_e4m3fn");
-      return {
-        entry: {
-          ...decoded,
-          blocks: "MXFP8",
-          scales: { tensor: blockScales("MXFP8", columns), firstRow: 0 },
-        },
-        used: [`${module}.weight_scale`],
-      };
-    default: {
-      requireType("int8");
-      const name = `${module}.weight_scale`;
-      const entry = { ...decoded, ...readScales(name, { tensor: beside("weight_scale"), weight }) };
-      const rotation = rotationOf(options);
-      if (rotation === undefined) return { entry: { ...entry, blocks: "INT8" }, used: [name] };
-      if (!isPowerOfFour(rotation) || columns % rotation !== 0) {
-        throw refuse(
-          `must have rows of whole groups in ComfyUI's ConvRot, but has [${weight.shape}] and ${rotation}`,
-        );
-      }
-      return { entry: { ...entry, blocks: "INT8_CONVROT", rotation }, used: [name] };
-    }
   }
+}
+
+const READERS: Readonly<Record<string, (layer: Layer) => ComfyWeight>> = {
+  nvfp4: nvfp4Weight,
+  mxfp8: mxfp8Weight,
+  int8_tensorwise: int8Weight,
+};
+
+function nvfp4Weight(layer: Layer): ComfyWeight {
+  const { weight } = layer;
+  const [rows, bytes] = layer.requireMatrix("uint8");
+  const shape: [number, number] = [rows, 2 * bytes];
+  const tensor = layer.blockScales("NVFP4", shape);
+  const name = layer.nameOf("weight_scale_2");
+  const { scale, scales } = readScales(name, { tensor: layer.beside("weight_scale_2"), weight });
+  if (scales !== undefined) throw layer.refuse("must have one number as 'weight_scale_2' in ComfyUI's nvfp4");
+  return {
+    entry: {
+      ...weight,
+      dtype: "float32",
+      shape,
+      blocks: "NVFP4",
+      scales: { tensor, firstRow: 0, factor: scale! },
+    },
+    used: [layer.nameOf("weight_scale"), name],
+  };
+}
+
+function mxfp8Weight(layer: Layer): ComfyWeight {
+  const tensor = layer.blockScales("MXFP8", layer.requireMatrix("float8_e4m3fn"));
+  return {
+    entry: { ...layer.weight, dtype: "float32", blocks: "MXFP8", scales: { tensor, firstRow: 0 } },
+    used: [layer.nameOf("weight_scale")],
+  };
+}
+
+function int8Weight(layer: Layer): ComfyWeight {
+  const { weight } = layer;
+  const [rows, columns] = layer.requireMatrix("int8");
+  const name = layer.nameOf("weight_scale");
+  const scales = readScales(name, { tensor: layer.beside("weight_scale"), weight });
+  const entry = { ...weight, dtype: "float32", ...scales } as const;
+  const rotation = rotationOf(layer.options);
+  if (rotation === undefined) return { entry: { ...entry, blocks: "INT8" }, used: [name] };
+  if (!isPowerOfFour(rotation) || columns % rotation !== 0) {
+    throw layer.refuse(
+      `must have rows of whole groups in ComfyUI's ConvRot, but has [${rows},${columns}] and ${rotation}`,
+    );
+  }
+  return { entry: { ...entry, blocks: "INT8_CONVROT", rotation }, used: [name] };
 }
 
 /** Returns the options of a format: older files have them one level deeper. */
