@@ -40,6 +40,9 @@ describe("a day with the page", { skip }, () => {
     const { page } = browser;
     await draw(page, "whale", async () => {
       await page.locator("#steps").fill("1000");
+      // So large that the run lasts longer than all that follows, on a fast machine too.
+      await page.locator("#width").fill("128");
+      await page.locator("#height").fill("128");
       await page.locator("label", { hasText: "None" }).first().click();
     });
     await done(page, 3).waitFor();

@@ -2,19 +2,13 @@
 import { after, before, describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { WITHOUT_REDIS } from "../service/redis.ts";
+import { assertFlat, footprint } from "../service/assert_flat.ts";
 import { readMetric, untilIdle } from "../service/service.ts";
-import { type Cluster, type Node, startCluster } from "./cluster.ts";
+import { type Cluster, startCluster } from "./cluster.ts";
 import { generate, post } from "./requests.ts";
 
-const MIB = 2 ** 20;
 /** Requests at once. */
 const LANES = 16;
-
-function footprint({ process: { pid } }: Node): { descriptors: number; memory: number } {
-  const status = Deno.readTextFileSync(`/proc/${pid}/status`);
-  const memory = Number(/^VmRSS:\s+(\d+) kB/m.exec(status)![1]) * 1024;
-  return { descriptors: [...Deno.readDirSync(`/proc/${pid}/fd`)].length, memory };
-}
 
 describe("connections", { skip: WITHOUT_REDIS }, () => {
   let cluster: Cluster;
@@ -62,7 +56,7 @@ describe("connections", { skip: WITHOUT_REDIS }, () => {
 
   it(
     "2,000 requests of all kinds leave no memory, no descriptors, no leases",
-    { timeout: 120_000 },
+    { timeout: 600_000 },
     async () => {
       const request = async (index: number) => {
         const url = edge(index);
@@ -81,29 +75,19 @@ describe("connections", { skip: WITHOUT_REDIS }, () => {
           await (await post(url, { seed: index % 97, steps: 2, stream: index % 2 === 0 })).text();
         }
       };
-      const requests = async (from: number, to: number) => {
-        let next = from;
+      const thousand = async (round: number) => {
+        let next = 1000 * round;
         const lane = async () => {
-          while (next < to) await request(next++);
+          while (next < 1000 * (round + 1)) await request(next++);
         };
         await Promise.all(Array.from({ length: LANES }, lane));
         await untilIdle(worker());
       };
       const nodes = [...cluster.edges, ...cluster.workers];
-      await requests(0, 1000);
-      const before = nodes.map(footprint);
-      await requests(1000, 2000);
-      const after = nodes.map(footprint);
-      for (const [index, { descriptors, memory }] of after.entries()) {
-        const growth = (memory - before[index]!.memory) / MIB;
-        console.log(
-          `${before[index]!.descriptors} -> ${descriptors} descriptors, ${growth.toFixed(1)} MiB more`,
-        );
-        // Idle keep-alive connections come and go.
-        assert.ok(descriptors <= before[index]!.descriptors + 2 * LANES, `${descriptors} descriptors`);
-        // V8 lets its heap grow before it collects.
-        assert.ok(growth < 64, `${growth} MiB more`);
-      }
+      const measure = () => nodes.map(({ url, process }) => footprint(url, process.pid));
+      await thousand(0);
+      // Idle keep-alive connections come and go.
+      await assertFlat(thousand, { measure, spare: 2 * LANES });
       // Runs that are over hold no lease; those whose clients left are told apart by nothing.
       const { redis } = cluster.redis!;
       assert.equal(await redis.zcard("spectrum:runs"), 0);

@@ -74,10 +74,10 @@ describe("failover", { skip: WITHOUT_REDIS }, () => {
   it("another worker repeats the run of a killed worker once, and the stream says so", async () => {
     const edge = cluster.edges[1]!;
     const events = streamed(await post(edge.url, { ...LONG, seed: 77 }));
-    const first = await read(events, (seen) => stepsOf(seen).length === 10);
-    const index = cluster.workers.findIndex((worker) => seedsOf(worker).includes(77));
     // Another viewer, elsewhere, for whom the same holds.
     const viewer = streamed(await post(cluster.edges[2]!.url, { ...LONG, seed: 77 }));
+    const first = await read(events, (seen) => stepsOf(seen).length === 10);
+    const index = cluster.workers.findIndex((worker) => seedsOf(worker).includes(77));
     await cluster.workers[index]!.kill();
     const startedAt = performance.now();
     const [mine, theirs] = await Promise.all([read(events), read(viewer)]);

@@ -63,7 +63,7 @@ describe("a store that falls silent", { skip: WITHOUT_REDIS }, () => {
   for (const line of ["store", "redis"] as const) {
     for (const fault of ["silence", "reset"] as const) {
       it(`${fault} of the ${line}: makes pictures, answers 503 where it needs the store, and recovers`, {
-        timeout: 120_000,
+        timeout: 600_000,
       }, async () => {
         const stored = seed++;
         const first = await make({ seed: stored });

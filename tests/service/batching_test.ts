@@ -17,13 +17,15 @@ describe("worker --max-batch", () => {
   after(() => worker[Symbol.asyncDispose]());
 
   it("draws each request's own picture in a batch, reports it, and survives a cancellation", async () => {
-    const alone = await worker.last((await worker.submit(1)).id);
-    const long = await worker.submit(9, { steps: 1000, spectrum: { method: "none" } });
+    // Full steps, so that the batch is under way still when the cancellation arrives.
+    const full = { spectrum: { method: "none" as const } };
+    const alone = await worker.last((await worker.submit(1, { ...full, steps: 150 })).id);
+    const long = await worker.submit(9, { ...full, steps: 1000 });
     const runs = [
-      await worker.submit(1),
-      await worker.submit(2, { previews: 2 }),
-      await worker.submit(3),
-      await worker.submit(4),
+      await worker.submit(1, { ...full, steps: 150 }),
+      await worker.submit(2, { ...full, steps: 150, previews: 2 }),
+      await worker.submit(3, { ...full, steps: 150 }),
+      await worker.submit(4, { ...full, steps: 150 }),
     ];
     const cancelled = worker.last(
       runs[2]!.id,

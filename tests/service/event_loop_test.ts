@@ -13,8 +13,8 @@ describe("executeRun()", () => {
     const pipeline = await openPipeline("models/emoji");
     await using worker = startTestWorker([pipeline], { heartbeatMs: HEARTBEAT_MS });
     const client = new WorkerClient({ url: worker.url });
-    // Large enough that a pass is many heartbeats long.
-    const size = { width: 256, height: 256 };
+    // Large enough that a pass is many heartbeats long, on a fast machine too.
+    const size = { width: 384, height: 384 };
     const fields = {
       model: "models/emoji",
       prompt: "x",
@@ -32,22 +32,18 @@ describe("executeRun()", () => {
       for await (const chunk of idle.body!.pipeThrough(new TextDecoderStream())) text += chunk;
     })().catch(() => {});
 
-    const startedAt = performance.now();
     let steps = 0;
     for await (const { event } of client.events(id, { after: 0, signal: new AbortController().signal })) {
       if (event.type === "step") steps++;
     }
-    const elapsedMs = performance.now() - startedAt;
     stop.abort();
     await reading;
     await client.cancel(waiting.id);
 
     const comments = (text.match(/^:$/gm) ?? []).length;
-    const due = elapsedMs / HEARTBEAT_MS;
-    console.log(`${comments} comments of ${due.toFixed(0)} due`);
+    console.log(`${comments} comments in ${steps} steps`);
     assert.equal(steps, 4);
-    // All of them on an idle machine, half on one ten times overloaded; a loop that the device blocks
-    // sends a few, between passes.
-    assert.ok(comments > 0.3 * due, `${comments} comments of ${due} due`);
+    // A loop that the device blocks sends one or two between passes.
+    assert.ok(comments > 4 * steps, `${comments} comments in ${steps} steps`);
   });
 });

@@ -46,7 +46,7 @@ describe("the edge's API, fuzzed", { skip }, () => {
           // The same cases each time: what is found can be found again. More of them: SCHEMATHESIS_EXAMPLES.
           ...["--seed", "1", "--max-examples", Deno.env.get("SCHEMATHESIS_EXAMPLES") ?? "6"],
           ...batches ? [] : ["--exclude-path-regex", "^/v1/(files|batches)"],
-          ...["--phases", "examples,coverage,fuzzing", "--request-timeout", "20", "--continue-on-failure"],
+          ...["--phases", "examples,coverage,fuzzing", "--request-timeout", "120", "--continue-on-failure"],
         ],
         // It keeps what it found beside itself.
         cwd: folder,

@@ -69,6 +69,6 @@ describe("RedisResultStore", { skip: WITHOUT_REDIS }, () => {
     assert.deepEqual([uncached.status, uncached.cache], [200, "miss"]);
     const readiness = await fetch(`${second.found}/readyz`);
     assert.deepEqual([readiness.status, (await readiness.json()).status], [200, "degraded"]);
-    assert.ok(second.lines.some((line) => line.includes("result store is away")));
+    await until(() => second.lines.some((line) => line.includes("result store is away")));
   });
 });

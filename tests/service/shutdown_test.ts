@@ -16,7 +16,8 @@ describe("shutdown", () => {
   it("the worker refuses new runs after SIGTERM, finishes the current one and ends with 0", async () => {
     await using worker = await startTask("worker", { args: ["--port", "0"], until: LISTENING });
     const client = new WorkerClient({ url: worker.found });
-    const current = await client.submit({ ...RUN, seed: 1, steps: 60 });
+    // Long enough to be under way still when the signal and the answers to it have travelled.
+    const current = await client.submit({ ...RUN, seed: 1, steps: 600 });
     const waiting = await client.submit({ ...RUN, seed: 2 });
     const last: Record<string, RunEvent> = {};
     const follow = async (id: string) => {

@@ -1,29 +1,18 @@
 // Memory and descriptors after a thousand requests of all kinds. Linux only: /proc is what tells.
 import { describe, it } from "@std/testing/bdd";
-import assert from "node:assert/strict";
+import { assertFlat, footprint } from "./assert_flat.ts";
 import { type Service, startService, untilIdle } from "./service.ts";
-
-const MIB = 2 ** 20;
 
 /** Requests at once. */
 const LANES = 8;
 
-interface Footprint {
-  descriptors: number;
-  /** Resident, in bytes. */
-  memory: number;
-}
-
-/** Returns the footprint of the process that runs `main` as a descendant of `root`. */
-function footprint(main: string, root: number): Footprint {
+/** Returns the id of the process that runs `main` as a descendant of `root`. */
+function processOf(main: string, root: number): string {
   for (const entry of Deno.readDirSync("/proc")) {
     if (!/^\d+$/.test(entry.name)) continue;
     try {
       const command = Deno.readTextFileSync(`/proc/${entry.name}/cmdline`).split("\0");
-      if (command[1] !== "run" || !command.includes(main) || !descends(entry.name, root)) continue;
-      const status = Deno.readTextFileSync(`/proc/${entry.name}/status`);
-      const memory = Number(/^VmRSS:\s+(\d+) kB/m.exec(status)![1]) * 1024;
-      return { descriptors: [...Deno.readDirSync(`/proc/${entry.name}/fd`)].length, memory };
+      if (command[1] === "run" && command.includes(main) && descends(entry.name, root)) return entry.name;
     } catch (error) {
       // A process that ended while we looked.
       if (!(error instanceof Deno.errors.NotFound)) throw error;
@@ -76,23 +65,14 @@ async function requests(service: Service, { from, to }: { from: number; to: numb
 describe("steadiness", { skip: Deno.build.os === "linux" ? false : "needs /proc" }, () => {
   it("memory and descriptors are flat after 1,000 requests", async () => {
     await using service = await startService();
-    const measure = () =>
-      ["main.ts", "gpu-worker/main.ts"].map((main) => ({ main, ...footprint(main, service.process.pid) }));
-    await requests(service, { from: 1, to: 1001 });
-    const before = measure();
-    await requests(service, { from: 1001, to: 2001 });
-    const after = measure();
-    for (const [index, { main, descriptors, memory }] of after.entries()) {
-      const earlier = before[index]!;
-      const growth = (memory - earlier.memory) / MIB;
-      console.log(
-        `${main}: ${earlier.descriptors} -> ${descriptors} descriptors, ${growth.toFixed(1)} MiB more`,
-      );
-      // Idle keep-alive connections come and go, one for each lane at most on either side.
-      assert.ok(descriptors <= earlier.descriptors + 2 * LANES, `${main}: ${descriptors} descriptors`);
-      // V8 lets its heap grow before it collects, by 36 MiB here; over 5,000 requests
-      // the edge stayed at 173 MiB.
-      assert.ok(growth < 64, `${main}: ${growth} MiB more`);
-    }
+    const processes = ["main.ts", "gpu-worker/main.ts"].map((main) =>
+      [main, processOf(main, service.process.pid)] as const
+    );
+    const measure = () => processes.map(([main, pid]) => footprint(main, pid));
+    const thousand = (round: number) =>
+      requests(service, { from: 1 + 1000 * round, to: 1001 + 1000 * round });
+    await thousand(0);
+    // Idle keep-alive connections come and go, one for each lane at most on either side.
+    await assertFlat(thousand, { measure, spare: 2 * LANES });
   });
 });

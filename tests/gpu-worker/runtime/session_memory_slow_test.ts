@@ -2,6 +2,7 @@
 import { describe, it } from "@std/testing/bdd";
 import assert from "node:assert/strict";
 import { liveHandles, Runtime } from "../../../gpu-worker/runtime/mod.ts";
+import { assertFlat, footprint } from "../../service/assert_flat.ts";
 import { sumAndProduct } from "./models.ts";
 
 describe("Session", () => {
@@ -20,12 +21,8 @@ describe("Session", () => {
     };
     await repeat(200);
     const handles = liveHandles();
-    const before = Deno.memoryUsage().rss;
-    await repeat(2_000);
-    const grown = (Deno.memoryUsage().rss - before) / 2 ** 20;
+    // Keeping one output of 64 kB per run would take 125 MB in each round.
+    await assertFlat(() => repeat(2_000), { measure: () => [footprint("this process", Deno.pid)], spare: 0 });
     assert.deepEqual(liveHandles(), handles);
-    // Keeping one output of 64 kB per run would take 125 MB. The heap between two
-    // collections stays far below that.
-    assert(grown < 40, `resident memory grew by ${grown.toFixed(0)} MB`);
   });
 });

@@ -32,15 +32,15 @@ describe("deno task generate --offload", () => {
       };
       const together = await peak();
       const inTurn = await peak("--offload");
-      // The smaller of the two encoders has 32 MiB of weights. The rest is a margin for the allocator.
-      assert.ok(inTurn < together - 24 * MIB, `${inTurn / MIB} MiB instead of ${together / MIB}`);
+      // The smaller of the two encoders has 96 MiB of weights. Peaks vary by a tenth from run to run.
+      assert.ok(inTurn < together - 48 * MIB, `${inTurn / MIB} MiB instead of ${together / MIB}`);
     } finally {
       Deno.removeSync(folder, { recursive: true });
     }
   });
 });
 
-/** Writes flux/tiny-dev with feed-forward layers of 32 MiB in CLIP and 60 MiB in T5, all zeros. */
+/** Writes flux/tiny-dev with feed-forward layers of 96 MiB in CLIP and 180 MiB in T5, all zeros. */
 function wideCheckpoint(folder: string): string {
   copyFolder(goldenPath("flux/tiny-dev"), folder);
   widen(join(folder, "text_encoder"), { option: "intermediate_size", layer: /\.mlp\./ });
@@ -48,7 +48,7 @@ function wideCheckpoint(folder: string): string {
   return folder;
 }
 
-const WIDE = 2 ** 17;
+const WIDE = 3 * 2 ** 17;
 
 function widen(folder: string, { option, layer }: { option: string; layer: RegExp }): void {
   const config = JSON.parse(Deno.readTextFileSync(join(folder, "config.json")));

@@ -133,7 +133,8 @@ describe("deno task batch", () => {
   });
 
   it("goes on after a process has died, at the cost of the prompt it was drawing", async () => {
-    const child = startTask("batch", writePrompts(numbered(12)));
+    // Steps enough that prompts are left when the process is found.
+    const child = startTask("batch", [...writePrompts(numbered(12)).slice(0, -1), "40", "--method", "none"]);
     const { first, rest } = await firstLine(child.stderr);
     for (const pid of workers()) Deno.kill(pid, "SIGKILL");
     const { code } = await child.status;

@@ -12,7 +12,7 @@ const CHECKPOINTS = [
 /** A tenth, as the command promises. The JavaScript heap alone varies by some MiB between runs. */
 const TOLERANCE = 0.1;
 /** Largest number of runs for one case. */
-const RUNS = 4;
+const RUNS = 7;
 
 let folder: string;
 before(() => {
@@ -32,17 +32,20 @@ async function assertPredicted(args: string[], extension = "png"): Promise<void>
   const draw = () => json("generate", [...args, "--prompt", "red heart", "--out", out]);
   // The first run also optimizes the graphs and caches them.
   await draw();
-  // A busy machine collects garbage late, which only adds memory. The minimum of a few
-  // runs is the memory of a picture.
+  // Peaks vary both ways from run to run, on a busy machine by more than a tenth. The middle one of a few runs
+  // is the memory of a picture.
   const measured: number[] = [];
-  do measured.push((await draw()).peakMemoryBytes); while (
-    errorOf(measured) > TOLERANCE && measured.length < RUNS
-  );
+  const measure = async () => void measured.push((await draw()).peakMemoryBytes);
+  await measure();
+  while (errorOf(measured) > TOLERANCE && measured.length < RUNS) {
+    await measure();
+    await measure();
+  }
   assert.ok(errorOf(measured) <= TOLERANCE, `predicted ${memory.peakBytes}, measured ${measured}`);
 
   function errorOf(peaks: readonly number[]): number {
-    const least = Math.min(...peaks);
-    return Math.abs(memory.peakBytes - least) / least;
+    const middle = peaks.toSorted((a, b) => a - b)[peaks.length >> 1]!;
+    return Math.abs(memory.peakBytes - middle) / middle;
   }
 }
 

@@ -254,5 +254,8 @@ async function partOf(bytes: number): Promise<void> {
   const folder = join(repository(), "blobs");
   Deno.mkdirSync(folder, { recursive: true });
   const sizes = () => blobs().map((name) => statSync(join(folder, name), { throwIfNoEntry: false })?.size);
-  for await (const _ of Deno.watchFs(folder)) if (sizes().includes(bytes)) return;
+  using watcher = Deno.watchFs(folder);
+  // It may be there already.
+  if (sizes().includes(bytes)) return;
+  for await (const _ of watcher) if (sizes().includes(bytes)) return;
 }
