@@ -41,8 +41,7 @@ async function serve(): Promise<void> {
   const server = listen({
     hostname: config.host,
     port: config.port,
-    onListen: ({ hostname, port }) =>
-      log("info", "listening", { url: `http://${hostname}:${port}`, pid: Deno.pid }),
+    onListen() {},
   }, edge.fetch);
 
   const stop = async (signal: Deno.Signal) => {
@@ -55,4 +54,7 @@ async function serve(): Promise<void> {
   };
   for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, () => stop(signal));
   stopWithParent(() => stop("SIGTERM"));
+  // Who reads this may send a signal at once.
+  const { hostname, port } = server.addr;
+  log("info", "listening", { url: `http://${hostname}:${port}`, pid: Deno.pid });
 }

@@ -81,20 +81,21 @@ async function serve(asked: WorkerArguments): Promise<void> {
   const server = listen({
     hostname: args.host,
     port: args.port,
-    onListen: ({ hostname, port }) =>
-      log("info", "listening", {
-        url: `http://${hostname}:${port}`,
-        pid: Deno.pid,
-        model: id,
-        device,
-        calls: secret === undefined ? "any on this machine" : "signed",
-        runs: sharedRuns === undefined ? "own" : "shared",
-      }),
+    onListen() {},
   }, app.fetch);
 
   const stop = (signal: Deno.Signal) => shutDown(signal, { queue, models, sharedRuns, server, log });
   for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, () => stop(signal));
   stopWithParent(() => stop("SIGTERM"));
+  // Who reads this may send a signal at once.
+  log("info", "listening", {
+    url: `http://${server.addr.hostname}:${server.addr.port}`,
+    pid: Deno.pid,
+    model: id,
+    device,
+    calls: secret === undefined ? "any on this machine" : "signed",
+    runs: sharedRuns === undefined ? "own" : "shared",
+  });
 }
 
 function openQueue(

@@ -93,16 +93,18 @@ function serve(): void {
   const server = listen({
     hostname: host,
     port: readNumber("port", flags.port ?? "8002"),
-    onListen: ({ hostname, port }) =>
-      log("info", "listening", { url: `http://${hostname}:${port}`, pid: Deno.pid, pulls: concurrency }),
+    onListen() {},
   }, createBatchApp({ files, store, queue, keeper, metrics, log, secret, nonces }).fetch);
   stopOnSignals({ redis, server, puller, keeper, log });
+  // Who reads this may send a signal at once.
+  const { hostname, port } = server.addr;
+  log("info", "listening", { url: `http://${hostname}:${port}`, pid: Deno.pid, pulls: concurrency });
 }
 
 /** Ends this process on SIGINT and SIGTERM. */
 function stopOnSignals({ redis, server, puller, keeper, log }: {
   redis: Redis;
-  server: Deno.HttpServer;
+  server: Deno.HttpServer<Deno.NetAddr>;
   puller: BatchPuller | undefined;
   keeper: BatchKeeper;
   log: Log;

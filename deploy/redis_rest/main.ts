@@ -45,9 +45,7 @@ async function main(): Promise<void> {
   const address = { hostname: flags.host ?? "127.0.0.1", port: flags.port ?? 8079 };
   const server = await Promise.try(listen, {
     ...address,
-    onListen: ({ hostname, port }) => {
-      console.log(`UPSTASH_REDIS_REST_URL=http://${hostname}:${port} UPSTASH_REDIS_REST_TOKEN=${token}`);
-    },
+    onListen() {},
   }, createRedisRestApp({ redis, channels: new ChannelHub(subscriber), token }).fetch).catch(
     async (error) => {
       await stop();
@@ -63,6 +61,9 @@ async function main(): Promise<void> {
       Deno.exit(0);
     });
   }
+  // Who reads this may send a signal at once.
+  const { hostname, port } = server.addr;
+  console.log(`UPSTASH_REDIS_REST_URL=http://${hostname}:${port} UPSTASH_REDIS_REST_TOKEN=${token}`);
 }
 
 async function startOwnServer() {

@@ -102,6 +102,26 @@ describe("shutdown", () => {
     assert.equal(ended?.code, 0);
   });
 
+  const PROGRAMS: [file: string, args: string[], env: Record<string, string>][] = [
+    ["main.ts", [], { PORT: "0", SPECTRUM_WORKERS: "http://127.0.0.1:1" }],
+    ["gpu-worker/main.ts", ["--port", "0"], {}],
+    ["deploy/batches/main.ts", ["--port", "0", "--redis", "redis://127.0.0.1:1"], {
+      SPECTRUM_WORKERS: "http://127.0.0.1:1",
+    }],
+    ["deploy/redis_rest/main.ts", ["--port", "0", "--redis", "redis://127.0.0.1:1"], {}],
+  ];
+  for (const [file, args, env] of PROGRAMS) {
+    it(`${file} ends with 0 if SIGTERM comes as soon as it says that it listens`, async () => {
+      const { code } = await new Deno.Command(Deno.execPath(), {
+        args: ["run", "-A", "--no-check", "--preload=tests/service/end_when_listening.ts", file, ...args],
+        env,
+        stdout: "null",
+        signal: AbortSignal.timeout(120_000),
+      }).output();
+      assert.equal(code, 0);
+    });
+  }
+
   it("`deno task start` ends when the worker cannot start", async () => {
     await assert.rejects(
       startTask("start", {
