@@ -32,8 +32,8 @@ async function assertPredicted(args: string[], extension = "png"): Promise<void>
   const draw = () => json("generate", [...args, "--prompt", "red heart", "--out", out]);
   // The first run also optimizes the graphs and caches them.
   await draw();
-  // Peaks vary both ways from run to run, on a busy machine by more than a tenth. The middle one of a few runs
-  // is the memory of a picture.
+  // Peaks vary both ways from run to run, on a busy machine by more than a tenth. The middle one of a few
+  // runs is the memory of a picture.
   const measured: number[] = [];
   const measure = async () => void measured.push((await draw()).peakMemoryBytes);
   await measure();
