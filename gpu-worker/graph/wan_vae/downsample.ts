@@ -1,7 +1,7 @@
 // The layers beside convolutions with which AutoencoderKLWan's encoder halves sizes and frame rates.
 import { CheckpointError } from "../../checkpoint/checkpoint_error.ts";
 import type { GraphBuilder, Value } from "../graph_builder.ts";
-import { joinSizes } from "../layers/convolution/join_sizes.ts";
+import { joinSizes } from "../join_sizes.ts";
 import type { WanVaeGraph } from "./wan_vae_blocks.ts";
 
 const FRAMES = 3;

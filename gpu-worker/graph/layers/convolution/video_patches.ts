@@ -1,7 +1,7 @@
 // Converts a video's latents to tokens and back in boxes of time, rows and columns: the strided Conv3d of
 // diffusers' video transformers, and the orders in which they write patches.
 import type { GraphBuilder, Value } from "../../graph_builder.ts";
-import { joinSizes } from "./join_sizes.ts";
+import { joinSizes } from "../../join_sizes.ts";
 import type { GridTokens } from "../head/grid_tokens.ts";
 
 /** Sizes of a patch in latents: frames, rows and columns. */
