@@ -2,7 +2,7 @@
 // in the header for all of them (`_quantization_metadata`).
 import { showValue } from "../../sampler/mod.ts";
 import { CheckpointError } from "./checkpoint_error.ts";
-import { GGUF_MAGIC } from "./gguf.ts";
+import { readAt } from "./read_at.ts";
 import { readSafetensorsMetadata } from "./safetensors.ts";
 import type { WeightEntry } from "./weight_entry.ts";
 
@@ -17,11 +17,10 @@ const PREFIXES = ["", "model.diffusion_model.", "diffusion_model."];
 const MAX_BYTES = 10_000;
 
 /**
- * Returns the descriptions in the header of the file at `path`, by layer, as they are written.
+ * Returns the descriptions in the header of the safetensors file at `path`, by layer, as they are written.
  * @throws {CheckpointError} if they are not a table.
  */
 export function comfyFormatsOf(path: string): Map<string, unknown> {
-  if (isGguf(path)) return new Map();
   const text = readSafetensorsMetadata(path)[HEADER];
   if (text === undefined) return new Map();
   try {
@@ -71,12 +70,7 @@ function readJson(name: string, { path, offset, byteLength }: WeightEntry): unkn
   if (byteLength > MAX_BYTES) throw refuse(`must have at most ${MAX_BYTES} bytes, but has ${byteLength}`);
   const bytes = new Uint8Array(byteLength);
   using file = Deno.openSync(path);
-  file.seekSync(offset, Deno.SeekMode.Start);
-  for (let filled = 0; filled < bytes.length;) {
-    const read = file.readSync(bytes.subarray(filled));
-    if (read === null) throw refuse("ends behind the file: truncated download?");
-    filled += read;
-  }
+  readAt(file, { path, offset, bytes });
   try {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (cause) {
@@ -86,11 +80,4 @@ function readJson(name: string, { path, offset, byteLength }: WeightEntry): unkn
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function isGguf(path: string): boolean {
-  const bytes = new Uint8Array(GGUF_MAGIC.length);
-  using file = Deno.openSync(path);
-  file.readSync(bytes);
-  return new TextDecoder().decode(bytes) === GGUF_MAGIC;
 }

@@ -11,22 +11,32 @@ import type { WeightEntry } from "./weight_entry.ts";
  * @throws {CheckpointError} if the file is missing, truncated, malformed or a pickle.
  */
 export function readTensors(path: string): Map<string, WeightEntry> {
-  const tensors = readStoredTensors(path);
-  return foldScales(path, tensors, { formats: comfyFormatsOf(path) });
+  const { tensors, formats } = readStoredTensors(path);
+  return foldScales(path, tensors, { formats });
+}
+
+/** A file's tensors, with scales of their own, and what its header says of them. */
+export interface StoredTensors {
+  tensors: Map<string, WeightEntry>;
+  /** ComfyUI's descriptions of layers. */
+  formats: Map<string, unknown>;
 }
 
 /**
- * Returns the tensors of the file at `path` as they are stored: the scales of fp8 are tensors of their own.
+ * Reads the file at `path` as it is stored: the scales of fp8 are tensors of their own.
  * Shards are read so, as a scale may lie in another shard than its tensor.
  * @throws {CheckpointError} as `readTensors`, but for scales.
  */
-export function readStoredTensors(path: string): Map<string, WeightEntry> {
+export function readStoredTensors(path: string): StoredTensors {
   const bytes = firstBytes(path);
   refusePickle(path, bytes);
-  if (new TextDecoder().decode(bytes.subarray(0, 4)) === GGUF_MAGIC) return readGguf(path).tensors;
+  if (new TextDecoder().decode(bytes.subarray(0, 4)) === GGUF_MAGIC) {
+    return { tensors: readGguf(path).tensors, formats: new Map() };
+  }
   const entries = readSafetensorsHeader(path);
   const real = Deno.realPathSync(path);
-  return new Map([...entries].map(([name, entry]) => [name, { ...entry, path: real }]));
+  const tensors = new Map([...entries].map(([name, entry]) => [name, { ...entry, path: real }]));
+  return { tensors, formats: comfyFormatsOf(path) };
 }
 
 /** Refuses torch's own format, whose reader runs code from the file. */

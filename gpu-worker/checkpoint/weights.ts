@@ -3,7 +3,6 @@
 import { dirname, join } from "node:path";
 import { showValue } from "../../sampler/mod.ts";
 import { CheckpointError } from "./checkpoint_error.ts";
-import { comfyFormatsOf } from "./comfy_formats.ts";
 import { foldScales } from "./fold_scales.ts";
 import { readStoredTensors, readTensors } from "./read_tensors.ts";
 import type { WeightEntry, Weights } from "./weight_entry.ts";
@@ -43,8 +42,9 @@ export function openWeights(folder: string, stem: string): Weights {
   const weights = new Map<string, WeightEntry>();
   const formats = new Map<string, unknown>();
   for (const shard of new Set(weightMap.values())) {
-    for (const [module, format] of comfyFormatsOf(join(dirname(index), shard))) formats.set(module, format);
-    for (const [name, entry] of readStoredTensors(join(dirname(index), shard))) {
+    const stored = readStoredTensors(join(dirname(index), shard));
+    for (const [module, format] of stored.formats) formats.set(module, format);
+    for (const [name, entry] of stored.tensors) {
       if (weightMap.get(name) === shard) weights.set(name, entry);
     }
   }

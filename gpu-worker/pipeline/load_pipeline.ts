@@ -79,17 +79,16 @@ async function loadEncoders(
   sessions: SessionLoader,
   { graphs, reading: { tokenizers, rules } }: { graphs: Graphs; reading: FamilyReading },
 ): Promise<Pick<LoadedParts, "encoders" | "vision">> {
+  const use = { isRare: true };
   const encoders: Record<string, LoadedEncoder> = {};
   for (const [name, folder] of Object.entries(tokenizers)) {
-    const session = await sessions.load(graphs[name]!, { isRare: true });
+    const session = await sessions.load(graphs[name]!, use);
     encoders[name] = { session, tokenizer: openTokenizer(folder) };
   }
   const { visionEncoder } = graphs;
   const needsImages = (rules.references?.min ?? 0) > 0;
   const vision = visionEncoder &&
-    (needsImages
-      ? await sessions.load(visionEncoder, { isRare: true })
-      : sessions.later(visionEncoder, { isRare: true }));
+    (needsImages ? await sessions.load(visionEncoder, use) : sessions.later(visionEncoder, use));
   return { encoders, vision };
 }
 

@@ -5,9 +5,6 @@ import type { OnnxModel } from "../graph/graph_builder.ts";
 import { ModelProtoSchema, type TensorProto, ValueInfoProtoSchema } from "../runtime/messages/onnx_pb.ts";
 import { computedMatrices, isExternal, isProduct } from "./computed_matrices.ts";
 
-/** Weights in their files of the graphs that are worth it, in bytes. Smaller ones are cached on disk. */
-export const CAST_BYTES: number = 512 * 2 ** 20;
-
 /**
  * Returns `model` with the stored matrices declared as inputs too. ONNX Runtime takes such weights for ones
  * that a run may replace, so it leaves their casts in the graph, and their values in the mapped files.

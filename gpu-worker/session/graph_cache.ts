@@ -10,7 +10,7 @@ import { OrtError, ortVersion, type Runtime, type Session } from "../runtime/mod
  * Largest size of a graph's weights to cache, in bytes. Weights that are cast or merged at load are stored in
  * the cached file. Reading larger weights takes so long that optimization does not matter.
  */
-const MAX_WEIGHT_BYTES = 512 * 2 ** 20;
+export const CACHED_BYTES: number = 512 * 2 ** 20;
 /** Largest size of all cached files together, in bytes. The oldest are deleted first. */
 const MAX_CACHE_BYTES = 2 ** 30;
 const SUFFIX = ".onnx";
@@ -38,7 +38,7 @@ export class GraphCache {
   async load(model: OnnxModel): Promise<Session> {
     const { runtime } = this.#options;
     // Other providers' optimized graphs are untested.
-    if (runtime.provider !== "cpu" || model.weightBytes > MAX_WEIGHT_BYTES) {
+    if (runtime.provider !== "cpu" || model.weightBytes > CACHED_BYTES) {
       return await runtime.createSession(model);
     }
     const path = this.#path(model);

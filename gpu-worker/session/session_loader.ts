@@ -2,13 +2,10 @@
 import type { OnnxModel } from "../graph/graph_builder.ts";
 import type { Runtime, Session } from "../runtime/mod.ts";
 import { trimHeap } from "../runtime/trim_heap.ts";
-import type { GraphCache } from "./graph_cache.ts";
-import { CAST_BYTES, castEachRun } from "./cast_each_run.ts";
+import { CACHED_BYTES, type GraphCache } from "./graph_cache.ts";
+import { castEachRun } from "./cast_each_run.ts";
 import { COMPUTED_BYTES, loadComputed } from "./load_computed.ts";
 import type { WeightStore } from "./weight_store.ts";
-
-/** Loads of smaller graphs leave little behind, in bytes. */
-const LARGE_BYTES = 512 * 2 ** 20;
 
 /** A graph to run, whether or not it is loaded now. `prepare` exists only if the graph stays loaded. */
 export type GraphSession = Pick<Session, "run" | "inputNames"> & Partial<Pick<Session, "prepare">>;
@@ -114,11 +111,13 @@ export class SessionLoader implements Disposable {
 
   async #load(model: OnnxModel, { isRare = false }: GraphUse): Promise<Session> {
     const placed = await this.#weights?.place(model) ?? model;
-    const isCast = isRare && this.#runtime.provider === "cpu" && model.weightBytes > CAST_BYTES;
+    // The cache has smaller graphs with their matrices cast.
+    const isLarge = model.weightBytes > CACHED_BYTES;
+    const isCast = isRare && isLarge && this.#runtime.provider === "cpu";
     const session = await this.#open(isCast ? castEachRun(placed) : placed);
     this.#loaded.set(model, session);
     // glibc keeps the weights that were freed once they were packed: of SDXL's UNet, a gigabyte.
-    if (model.weightBytes > LARGE_BYTES) trimHeap();
+    if (isLarge) trimHeap();
     return session;
   }
 

@@ -2,6 +2,7 @@
 import { DTYPE_BYTES } from "../../runtime/dtype.ts";
 import { BLOCK_TYPES, isScaledBlockType } from "../block_types.ts";
 import { CheckpointError } from "../checkpoint_error.ts";
+import { readAt } from "../read_at.ts";
 import type { WeightEntry } from "../weight_entry.ts";
 import { dequantizeBlocks } from "./dequantize_blocks.ts";
 import { numberTable } from "./number_tables.ts";
@@ -48,7 +49,8 @@ export function readRowBytes(
           `${to - from} rows from row ${source} on cannot be read`,
       );
     }
-    readAt(file, entry, {
+    readAt(file, {
+      path: entry.path,
       offset: entry.offset + source * rowBytes,
       bytes: bytes.subarray((from - range.from) * rowBytes, (to - range.from) * rowBytes),
     });
@@ -115,7 +117,7 @@ export function readRowScales(entry: WeightEntry, range: RowRange): Float32Array
     }
     const { offset, byteLength } = tilesOf(rows, perRow);
     const bytes = new Uint8Array(byteLength);
-    readAt(file, tensor, { offset: tensor.offset + offset, bytes });
+    readAt(file, { path: tensor.path, offset: tensor.offset + offset, bytes });
     const table = blocks === "NVFP4" ? numberTable("float8_e4m3fn") : POWERS_OF_TWO;
     for (let row = rows.from, i = at; row < rows.to; row++) {
       for (let block = 0; block < perRow; block++, i++) {
@@ -151,22 +153,5 @@ function decode(bytes: Uint8Array<ArrayBuffer>, { dtype, path }: WeightEntry): F
     }
     default:
       throw new CheckpointError(`Cannot convert weights of ${path} as ${dtype} is no type of floats`);
-  }
-}
-
-function readAt(
-  file: Deno.FsFile,
-  { path }: WeightEntry,
-  { offset, bytes }: { offset: number; bytes: Uint8Array },
-): void {
-  file.seekSync(offset, Deno.SeekMode.Start);
-  for (let filled = 0; filled < bytes.length;) {
-    const read = file.readSync(bytes.subarray(filled));
-    if (read === null) {
-      throw new CheckpointError(
-        `Cannot read ${path} as it ends at byte ${offset + filled}: truncated download?`,
-      );
-    }
-    filled += read;
   }
 }

@@ -3,7 +3,7 @@ import type { Quantization, WeightEntry, Weights } from "../../checkpoint/weight
 import { DTYPE_BYTES } from "../../runtime/dtype.ts";
 import type { DType, ProviderName } from "../../runtime/mod.ts";
 import { elementCount } from "../../runtime/tensor.ts";
-import { CAST_BYTES } from "../../session/cast_each_run.ts";
+import { CACHED_BYTES } from "../../session/graph_cache.ts";
 import { COMPUTED_BYTES } from "../../session/load_computed.ts";
 
 export interface WeightMemoryOptions {
@@ -76,7 +76,7 @@ export function weightMemory(weights: Weights, options: WeightMemoryOptions): We
   const isWhole = provider === "cpu" &&
     loaded.every(([, { quantization }]) => quantization === undefined);
   const isComputed = isWhole && dtype === "float32" && storedBytes > COMPUTED_BYTES;
-  const isCast = isWhole && options.isRare && storedBytes > CAST_BYTES;
+  const isCast = isWhole && options.isRare && storedBytes > CACHED_BYTES;
   let largestCast = 0;
   for (const [name, entry] of loaded) {
     const isTable = tables?.has(name) ?? false;

@@ -221,7 +221,7 @@ describe("a file with weights in fewer bits", () => {
     const folder = join(path, "..");
     const parts = { "nvfp4.weight": "a", "nvfp4.weight_scale": "b", "nvfp4.weight_scale_2": "b" };
     const rest = { "fp8_rows.weight": "a", "fp8_rows.weight_scale": "b" };
-    const stored = readStoredTensors(goldenPath("comfy/types.safetensors"));
+    const { tensors: stored } = readStoredTensors(goldenPath("comfy/types.safetensors"));
     const shards: Record<string, [string, FileTensor][]> = { a: [], b: [] };
     for (const [name, shard] of Object.entries({ ...parts, ...rest })) {
       const { shape, offset, byteLength, path, dtype } = stored.get(name)!;
